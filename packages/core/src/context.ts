@@ -1,0 +1,48 @@
+/** Who asks, for which tenant, and what they may do: the one thing that a host must tell every module. */
+import { z } from 'zod'
+import type { Tx } from './storage.js'
+
+/** Who does something. `key` is an API key acting for itself; `system` is the host's own code. */
+export const Actor = z.object({ type: z.enum(['user', 'key', 'system']), id: z.string().min(1).max(255) })
+export type Actor = z.infer<typeof Actor>
+
+/** Any CASL ability fits, from `rbac.context(…)` or from the host's own `defineAbility(…)`. */
+export interface Ability {
+  can(action: string, subject: string | object, field?: string): boolean
+}
+
+/** Where a request came from; filled in by the router when the host's `context` leaves it out. */
+export interface RequestInfo {
+  ip?: string | undefined
+  userAgent?: string | undefined
+  requestId?: string | undefined
+}
+
+/** What `context(req)` answers for an identified caller. There is no default ability. */
+export interface RequestContext extends RequestInfo {
+  tenantId: string
+  actor: Actor
+  ability: Ability
+  tx?: Tx | undefined
+}
+
+/**
+ * For whom a service acts. Every management call takes one first: a {@link RequestContext} fits as it is, and the
+ * host's own code writes `{ tenantId }`, with `tx` to join its transaction. The actor is then `system`.
+ * Services enforce rules, not permissions; the router and the guards do that.
+ */
+export interface Scope extends RequestInfo {
+  tenantId: string
+  actor?: Actor | undefined
+  tx?: Tx | undefined
+}
+
+/** The actor of calls that the host's own code makes. */
+export const systemActor: Actor = { type: 'system', id: 'system' }
+
+/** A tenant's or a user's id as the host gives it: any text without surrounding space or control characters. */
+export const ExternalId = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?$/u, 'must not start or end with a space or hold control characters')

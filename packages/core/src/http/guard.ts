@@ -1,0 +1,45 @@
+/** What a middleware guard asks of a request on a route of the host's own; each framework wraps it in a few lines. */
+import type { IncomingMessage } from 'node:http'
+import type { RequestContext } from '../context.js'
+import type { Logger } from '../runtime.js'
+import { identify } from './identity.js'
+import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
+import { checkOrigin } from './origin.js'
+import { problemResponse } from './problem.js'
+
+/** Remembers who was found to ask, so that a handler behind several guards reads it without asking again. */
+const contexts = new WeakMap<IncomingMessage, RequestContext>()
+
+/**
+ * The context that a guard in front of this handler established. Takes the Express request, the Koa context or the
+ * Node.js request.
+ */
+export function contextOf(request: IncomingMessage | { req: IncomingMessage }): RequestContext | undefined {
+  return contexts.get('req' in request && 'headers' in request.req ? request.req : (request as IncomingMessage))
+}
+
+export type GuardResult = { pass: true; headers: Record<string, string> } | { pass: false; response: HttpResponse }
+
+export interface GuardOptions extends Pick<RouterOptions<never>, 'trustedOrigins'> {
+  logger: Logger
+}
+
+/**
+ * Establishes the context and runs `check` on it. `check` throws a catalogue error to refuse, and may answer headers
+ * for the response of the guarded route. Never rejects.
+ */
+export async function guard(
+  request: HttpRequest,
+  options: GuardOptions,
+  check: (context: RequestContext) => Promise<Record<string, string> | void>,
+): Promise<GuardResult> {
+  try {
+    checkOrigin(request.raw.headers, request.raw.method ?? 'GET', request.origin, options.trustedOrigins)
+    const context = await identify(request)
+    const headers = (await check(context)) ?? {}
+    contexts.set(request.raw, context)
+    return { pass: true, headers }
+  } catch (error) {
+    return { pass: false, response: problemResponse(error, options.logger, { url: request.raw.url }) }
+  }
+}

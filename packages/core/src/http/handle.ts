@@ -1,0 +1,106 @@
+/** The one handler behind both routers: identity, right, input, work, output; an error at any step is a problem document. */
+import type { RequestContext, RequestInfo } from '../context.js'
+import { coreErrors, parse } from '../errors.js'
+import { onceForKey } from '../idempotency.js'
+import { defaultBodyLimit, readJson, readRaw } from './body.js'
+import { authorize, identify, requestInfo } from './identity.js'
+import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
+import { checkOrigin } from './origin.js'
+import { problemResponse } from './problem.js'
+import { type HttpModule, type Route, rawBody } from './route.js'
+
+type Options = Pick<RouterOptions<never>, 'bodyLimit' | 'trustedOrigins'>
+
+/** Never rejects: whatever goes wrong becomes a response, and a 5xx goes to the module's logger. */
+export async function handle(
+  module: HttpModule,
+  route: Route,
+  request: HttpRequest,
+  options: Options,
+): Promise<HttpResponse> {
+  try {
+    const context = await admit(route, request, options)
+    const input = await readInput(route, request, options.bodyLimit ?? defaultBodyLimit)
+    return await answer(module, route, request, input, context)
+  } catch (error) {
+    return problemResponse(error, module.runtime.logger, { route: route.id })
+  }
+}
+
+async function admit(route: Route, request: HttpRequest, options: Options): Promise<RequestContext & RequestInfo> {
+  // A public handler is typed to see no more than the request's origin.
+  if (route.can === 'public') return requestInfo(request) as RequestContext
+  checkOrigin(request.raw.headers, route.method, request.origin, options.trustedOrigins)
+  const context = await identify(request)
+  if (route.can !== 'authenticated') authorize(context, ...route.can)
+  return context
+}
+
+type Input = Parameters<Route['handler']>[0]
+
+async function readInput(route: Route, request: HttpRequest, limit: number): Promise<Input> {
+  const { raw } = request
+  const headers = raw.headers as Input['headers']
+  const params = route.params ? parse(route.params, request.params) : undefined
+  const query = route.query ? parse(route.query, queryOf(raw.url ?? '')) : undefined
+  if (route.body === rawBody) return { params, query, headers, body: await readRaw(request, limit) }
+  const body = route.body ? parse(route.body, await readJson(request, limit)) : undefined
+  return { params, query, headers, body }
+}
+
+/** Read from the URL itself: the frameworks' own query parsers differ. A repeated name becomes an array. */
+function queryOf(url: string): Record<string, string | string[]> {
+  const query: Record<string, string | string[]> = {}
+  const search = new URLSearchParams(url.split('?', 2)[1] ?? '')
+  for (const name of new Set(search.keys())) {
+    const values = search.getAll(name)
+    query[name] = values.length === 1 ? (values[0] ?? '') : values
+  }
+  return query
+}
+
+async function answer(
+  module: HttpModule,
+  route: Route,
+  request: HttpRequest,
+  input: Input,
+  context: RequestContext,
+): Promise<HttpResponse> {
+  const key = request.raw.headers['idempotency-key']
+  const work = (scope: RequestContext) => route.handler(input, scope).then((result) => render(route, result))
+  if (route.method !== 'POST' || route.status !== 201 || key === undefined) return work(context)
+
+  const now = module.runtime.clock.now()
+  const once = {
+    tenantId: context.tenantId,
+    routeId: route.id,
+    key: idempotencyKey(key),
+    input: [input.params, input.body],
+  }
+  await module.outside((store) => store.purge(now))
+  const { response, replayed } = await module.transaction(async (store, tx) => {
+    return onceForKey(store, once, now, async () => {
+      const { status, body } = await work({ ...context, tx })
+      return { status, body: body ?? '' }
+    })
+  }, context.tx)
+  const headers: Record<string, string> = { ...jsonHeaders }
+  if (replayed) headers['idempotency-replayed'] = 'true'
+  return { ...response, headers }
+}
+
+function idempotencyKey(value: string | string[]): string {
+  if (typeof value === 'string' && value.length > 0 && value.length <= 255) return value
+  throw coreErrors.invalid_input({
+    errors: [{ pointer: '/headers/idempotency-key', detail: 'must be 1 to 255 characters, sent once' }],
+  })
+}
+
+const jsonHeaders = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' }
+
+function render(route: Route, result: unknown): HttpResponse {
+  if (!route.response) return { status: route.status ?? 204, headers: { 'cache-control': 'no-store' }, body: undefined }
+  const parsed = route.response.safeParse(result)
+  if (!parsed.success) throw new Error(`The result of ${route.id} does not fit its schema: ${parsed.error.message}`)
+  return { status: route.status ?? 200, headers: jsonHeaders, body: JSON.stringify(parsed.data) }
+}

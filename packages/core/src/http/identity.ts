@@ -1,0 +1,52 @@
+/** Who asks, and whether they may. */
+import { Actor, ExternalId, type RequestContext, type RequestInfo } from '../context.js'
+import { coreErrors } from '../errors.js'
+import type { HttpRequest } from './message.js'
+
+/** Where the request came from, cut to lengths that fit a log. */
+export function requestInfo(request: HttpRequest): RequestInfo {
+  const header = (name: string) => {
+    const value = request.raw.headers[name]
+    return typeof value === 'string' ? value : undefined
+  }
+  return {
+    ip: request.ip,
+    userAgent: header('user-agent')?.slice(0, 512),
+    requestId: header('x-request-id')?.slice(0, 128),
+  }
+}
+
+/**
+ * The host's context, completed with where the request came from.
+ *
+ * @throws ProblemError `unauthenticated` (401) if there is none; `setup_error` (500) if it is not one.
+ */
+export async function identify(request: HttpRequest): Promise<RequestContext> {
+  const found = (await request.identify()) as RequestContext | null | undefined
+  if (found === null || found === undefined)
+    throw coreErrors.unauthenticated({ headers: { 'www-authenticate': 'Bearer' } })
+  const broken = whatIsWrong(found)
+  if (broken) throw coreErrors.setup_error({ detail: `context(req) must answer ${broken}, or null for nobody.` })
+  return { ...requestInfo(request), ...withoutUndefined(found) }
+}
+
+function whatIsWrong(context: RequestContext): string | undefined {
+  if (!ExternalId.safeParse(context.tenantId).success) return 'a `tenantId` of 1 to 128 characters'
+  if (!Actor.safeParse(context.actor).success) return 'an `actor` { type, id }'
+  if (typeof context.ability?.can !== 'function') return 'an `ability` with a `can` method'
+  return undefined
+}
+
+function withoutUndefined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T
+}
+
+/** @throws ProblemError `forbidden` (403) that names the action and the resource. */
+export function authorize(context: RequestContext, action: string, subject: string | object): void {
+  if (context.ability.can(action, subject) === true) return
+  const resource = typeof subject === 'string' ? subject : (subject.constructor?.name ?? 'object')
+  throw coreErrors.forbidden({
+    detail: `This needs the permission ${resource}:${action}.`,
+    extensions: { action, resource },
+  })
+}

@@ -1,0 +1,124 @@
+/** The OpenAPI 3.1 document of a module, from its route table (https://spec.openapis.org/oas/v3.1.1). */
+import { z } from 'zod'
+import { coreErrors, type ErrorFactory, FieldError } from '../errors.js'
+import { type HttpModule, type Route, rawBody } from './route.js'
+
+type Json = Record<string, unknown>
+
+/** What any error looks like over HTTP (RFC 9457). */
+export const Problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.string().describe('Match on this, never on text.'),
+    detail: z.string().optional(),
+    errors: z.array(FieldError).optional(),
+  })
+  .meta({ id: 'Problem' })
+
+export interface OpenApiInfo {
+  title: string
+  version: string
+  /** Where the router is mounted; `/` unless told. */
+  serverUrl?: string
+}
+
+/** Schemas with an id (`.meta({ id })`) become components; the rest stay where they are used. */
+export function openapi(module: Pick<HttpModule, 'name' | 'routes'>, info: OpenApiInfo): Json {
+  const schemas: Json = {}
+  const paths: Record<string, Json> = {}
+  const schemaOf = (schema: z.ZodType, io: 'input' | 'output') => lift(schema, io, schemas)
+  for (const route of module.routes) {
+    const path = route.path.replace(/:(\w+)/g, '{$1}')
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(module.name, route, schemaOf) }
+  }
+  schemaOf(Problem, 'output')
+  return {
+    openapi: '3.1.1',
+    info: { title: info.title, version: info.version },
+    servers: [{ url: info.serverUrl ?? '/' }],
+    paths,
+    components: { schemas },
+  }
+}
+
+type SchemaOf = (schema: z.ZodType, io: 'input' | 'output') => Json
+
+function operation(tag: string, route: Route, schemaOf: SchemaOf): Json {
+  const status = route.status ?? (route.response ? 200 : 204)
+  const content = route.response && { 'application/json': { schema: schemaOf(route.response, 'output') } }
+  return {
+    operationId: route.id,
+    tags: [tag],
+    summary: route.summary,
+    ...(route.description && { description: route.description }),
+    ...(Array.isArray(route.can) && { 'x-permission': `${route.can[1]}:${route.can[0]}` }),
+    ...(route.can === 'public' && { security: [] }),
+    parameters: [
+      ...parameters(route.params, 'path', schemaOf),
+      ...parameters(route.query, 'query', schemaOf),
+      ...idempotencyKey(route),
+    ],
+    ...requestBody(route, schemaOf),
+    responses: { [status]: { description: 'Success', ...(content && { content }) }, ...problems(route) },
+  }
+}
+
+function parameters(schema: z.ZodType | undefined, where: 'path' | 'query', schemaOf: SchemaOf): Json[] {
+  if (!schema) return []
+  const { properties = {}, required = [] } = schemaOf(schema, 'input') as { properties?: Json; required?: string[] }
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: where,
+    required: where === 'path' || required.includes(name),
+    schema: property,
+  }))
+}
+
+function idempotencyKey(route: Route): Json[] {
+  if (route.method !== 'POST' || route.status !== 201) return []
+  const description = 'The same key with the same request answers the first answer again, for 24 hours.'
+  return [{ name: 'Idempotency-Key', in: 'header', required: false, description, schema: { type: 'string' } }]
+}
+
+function requestBody(route: Route, schemaOf: SchemaOf): Json {
+  if (route.body === rawBody) return { requestBody: { required: true, content: { 'application/json': {} } } }
+  if (!route.body) return {}
+  return { requestBody: { required: true, content: { 'application/json': { schema: schemaOf(route.body, 'input') } } } }
+}
+
+function problems(route: Route): Json {
+  const possible: ErrorFactory[] = [...(route.errors ?? [])]
+  if (route.can !== 'public') possible.push(coreErrors.unauthenticated)
+  if (Array.isArray(route.can)) possible.push(coreErrors.forbidden)
+  if (route.params) possible.push(coreErrors.not_found)
+  if (route.params || route.query || route.body) possible.push(coreErrors.invalid_input)
+  if (route.body) {
+    possible.push(coreErrors.malformed_json, coreErrors.payload_too_large, coreErrors.unsupported_media_type)
+  }
+  const byStatus = new Map<number, Set<string>>()
+  for (const { status, code } of possible) byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code))
+  const schema = { $ref: '#/components/schemas/Problem' }
+  const entries = [...byStatus].sort(([a], [b]) => a - b)
+  return Object.fromEntries(
+    entries.map(([status, codes]) => [
+      status,
+      { description: [...codes].sort().join(', '), content: { 'application/problem+json': { schema } } },
+    ]),
+  )
+}
+
+/** Moves `$defs` to the components and points the references there. */
+function lift(schema: z.ZodType, io: 'input' | 'output', components: Json): Json {
+  const { $schema: _, $defs = {}, id, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Json
+  const point = (value: unknown) =>
+    JSON.parse(JSON.stringify(value).replaceAll('"#/$defs/', '"#/components/schemas/')) as Json
+  for (const [name, definition] of Object.entries($defs as Json)) {
+    const { id: _id, ...body } = definition as Json
+    components[name] = point(body)
+  }
+  if (typeof id !== 'string') return point(rest)
+  components[id] = point(rest)
+  return { $ref: `#/components/schemas/${id}` }
+}

@@ -1,0 +1,81 @@
+/** A route is data: the routers of both frameworks and the OpenAPI document come from the same table. */
+import type { z } from 'zod'
+import type { RequestContext, RequestInfo } from '../context.js'
+import type { ErrorFactory } from '../errors.js'
+import type { IdempotencyStore } from '../idempotency.js'
+import type { Runtime } from '../runtime.js'
+import type { Tx } from '../storage.js'
+
+/**
+ * Who may call it: an action on a subject, as CASL reads it; any identified caller; or anyone at all.
+ * It is never left out.
+ */
+export type Guard = readonly [action: string, subject: string] | 'authenticated' | 'public'
+
+type Schema = z.ZodType
+type Out<S> = S extends Schema ? z.output<S> : undefined
+type In<S> = S extends Schema ? z.input<S> : undefined
+type ContextOf<G> = G extends 'public' ? RequestInfo : RequestContext
+
+/** A body that is not parsed: the handler gets the very bytes that were sent, for a signature to be checked. */
+export const rawBody = Symbol('rawBody')
+
+export interface RouteInput<Params, Query, Body> {
+  params: Out<Params>
+  query: Out<Query>
+  body: Body extends typeof rawBody ? Buffer : Out<Body>
+  headers: Readonly<Record<string, string | undefined>>
+}
+
+export interface RouteSpec<G extends Guard, Params, Query, Body, Response> {
+  /** Unique over all modules: `webhooks.createEndpoint`. Also the OpenAPI operation id. */
+  id: string
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Relative to where the router is mounted: `/endpoints/:id`. */
+  path: string
+  summary: string
+  description?: string
+  can: G
+  params?: Params
+  query?: Query
+  body?: Body
+  /** 200 unless told; 204 without a `response`. A POST answered with 201 honours `Idempotency-Key`. */
+  status?: number
+  /** The only fields that can leave: the result is always parsed with it. */
+  response?: Response
+  /** Errors of this route beyond those that any route can answer with. */
+  errors?: readonly ErrorFactory[]
+  handler(input: RouteInput<Params, Query, Body>, context: ContextOf<G>): Promise<In<Response> | void>
+}
+
+/** A route whose types have been erased, as the routers walk it. */
+export interface Route extends Omit<RouteSpec<Guard, Schema, Schema, Schema | typeof rawBody, Schema>, 'handler'> {
+  handler(
+    input: { params: unknown; query: unknown; body: unknown; headers: Readonly<Record<string, string | undefined>> },
+    context: RequestContext & RequestInfo,
+  ): Promise<unknown>
+}
+
+/** Checks that the handler fits its schemas. */
+export function route<
+  const G extends Guard,
+  Params extends Schema | undefined = undefined,
+  Query extends Schema | undefined = undefined,
+  Body extends Schema | typeof rawBody | undefined = undefined,
+  Response extends Schema | undefined = undefined,
+>(spec: RouteSpec<G, Params, Query, Body, Response>): Route {
+  // The one place where a handler's types are erased: `handle` parses with the very schemas they were inferred from.
+  return spec as unknown as Route
+}
+
+/** What a module hands to the routers and to OpenAPI. */
+export interface HttpModule {
+  /** `rbac`, `webhooks`, `billing`. */
+  name: string
+  routes: readonly Route[]
+  runtime: Runtime
+  /** Runs work in one transaction of the module's storage, with the idempotency keys in it. */
+  transaction<T>(work: (store: IdempotencyStore, tx: Tx) => Promise<T>, tx?: Tx): Promise<T>
+  /** The idempotency keys outside of any transaction. */
+  outside<T>(work: (store: IdempotencyStore) => Promise<T>): Promise<T>
+}

@@ -1,0 +1,41 @@
+/** What @org/rbac, @org/webhooks and @org/billing stand on. It knows none of them, no framework and no database. */
+export {
+  type Ability,
+  Actor,
+  ExternalId,
+  type RequestContext,
+  type RequestInfo,
+  type Scope,
+  systemActor,
+} from './context.js'
+export { consoleLogger, createIdFactory, createRuntime, systemClock, systemRandom } from './defaults.js'
+export {
+  coreErrors,
+  defineErrors,
+  type ErrorFactory,
+  FieldError,
+  isProblem,
+  ProblemError,
+  type ProblemInit,
+  parse,
+  unknownValue,
+} from './errors.js'
+export { createEmit, type DomainEvent, type Emit, type EventDraft, type EventSink } from './events.js'
+export { contextOf, type GuardOptions } from './http/guard.js'
+export { authorize } from './http/identity.js'
+export type { RouterOptions } from './http/message.js'
+export { type OpenApiInfo, openapi, Problem } from './http/openapi.js'
+export { type Guard, type HttpModule, type Route, type RouteInput, rawBody, route } from './http/route.js'
+export type { IdempotencyRecord, IdempotencyStore, StoredResponse } from './idempotency.js'
+export {
+  type MemoryDatabase,
+  MemoryTransaction,
+  memoryDatabase,
+  memoryUnitOfWork,
+} from './memory/database.js'
+export { memoryIdempotency } from './memory/idempotency.js'
+export { type MemoryRows, MemoryTable, type MemoryTableOptions, newestFirst } from './memory/table.js'
+export { decodeCursor, encodeCursor, type Page, PageQuery, pageOf, paginate, type Slice } from './paging.js'
+export type { Clock, IdFactory, Logger, Random, Runtime, RuntimeOptions } from './runtime.js'
+export type { Storage, Tx } from './storage.js'
+export { Time, TimeParam, TimeView } from './time.js'

@@ -1,0 +1,25 @@
+/** Storage over the host's own Knex instance: unit of work, row codecs, migrations. `knex` itself is only a type here. */
+export { type Dialect, dialectOf, isContention, isDuplicateKey } from './dialect.js'
+export { knexIdempotency } from './idempotency.js'
+export {
+  applyMigrations,
+  checkPrefix,
+  createTable,
+  idempotencyMigration,
+  type MigrateOptions,
+  type Migration,
+} from './migrate.js'
+export { type ColumnBuilders, columnsOf } from './schema.js'
+export {
+  type Column,
+  type Columns,
+  columnName,
+  flag,
+  integer,
+  json,
+  KnexTable,
+  nullable,
+  oneOf,
+  text,
+} from './table.js'
+export { type KnexUnitOfWorkOptions, knexUnitOfWork } from './unit-of-work.js'

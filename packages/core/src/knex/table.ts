@@ -1,0 +1,163 @@
+/**
+ * Rows in SQL. A codec for each column, so that rows come out the same whatever the host's driver does with big
+ * integers, booleans, JSON or the case of column names.
+ */
+import type { Knex } from 'knex'
+import { dialectOf, isDuplicateKey } from './dialect.js'
+
+export interface Column<Value> {
+  encode(value: Value): unknown
+  decode(stored: unknown): Value
+}
+
+/** Text, as it is. */
+export const text: Column<string> = { encode: (value) => value, decode: String }
+
+/** An integer or a time in epoch milliseconds: drivers give a number, a string or a BigInt. */
+export const integer: Column<number> = { encode: (value) => value, decode: Number }
+
+/** A boolean, kept as 0 or 1. */
+export const flag: Column<boolean> = {
+  encode: (value) => (value ? 1 : 0),
+  decode: (stored) => stored === true || Number(stored) === 1,
+}
+
+/** Plain data, kept as JSON text. */
+export function json<Value>(): Column<Value> {
+  return {
+    encode: (value) => JSON.stringify(value),
+    decode: (stored) => (typeof stored === 'string' ? JSON.parse(stored) : stored) as Value,
+  }
+}
+
+/** Text that is one of a known set. */
+export function oneOf<Value extends string>(): Column<Value> {
+  return text as unknown as Column<Value>
+}
+
+/** NULL stands for null. */
+export function nullable<Value>(column: Column<Value>): Column<Value | null> {
+  return {
+    encode: (value) => (value === null ? null : column.encode(value)),
+    decode: (stored) => (stored === null || stored === undefined ? null : column.decode(stored)),
+  }
+}
+
+export type Columns<Row> = { readonly [Field in keyof Row]-?: Column<Row[Field]> }
+
+type Stored = Record<string, unknown>
+type Narrow = (query: Knex.QueryBuilder) => Knex.QueryBuilder
+type Where<Row> = Partial<Row> | Narrow
+
+/** `createdAt` → `created_at`. */
+export function columnName(field: string): string {
+  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
+/** One table over one handle: `new KnexTable<Endpoint>(db, 'webhooks_endpoints', { id: text, … })`. */
+export class KnexTable<Row extends object> {
+  readonly #fields: [field: keyof Row & string, name: string, column: Column<unknown>][]
+
+  constructor(
+    readonly db: Knex,
+    readonly name: string,
+    columns: Columns<Row>,
+  ) {
+    this.#fields = Object.entries(columns).map(([field, column]) => [
+      field as keyof Row & string,
+      columnName(field),
+      column as Column<unknown>,
+    ])
+  }
+
+  encode(row: Partial<Row>): Stored {
+    const stored: Stored = {}
+    for (const [field, name, column] of this.#fields) {
+      if (row[field] !== undefined) stored[name] = column.encode(row[field])
+    }
+    return stored
+  }
+
+  /** Also takes rows whose names a host's `postProcessResponse` has turned into camel case. */
+  decode(stored: Stored): Row {
+    return Object.fromEntries(
+      this.#fields.map(([field, name, column]) => [
+        field,
+        column.decode(name in stored ? stored[name] : stored[field]),
+      ]),
+    ) as Row
+  }
+
+  /** The query builder, for what the methods below do not say. */
+  query(where: Where<Row> = {}): Knex.QueryBuilder {
+    const query = this.db(this.name)
+    return typeof where === 'function' ? where(query) : query.where(this.encode(where))
+  }
+
+  async all(where: Where<Row> = {}): Promise<Row[]> {
+    const rows: Stored[] = await this.query(where).select(this.#fields.map(([, name]) => `${this.name}.${name}`))
+    return rows.map((row) => this.decode(row))
+  }
+
+  async find(where: Where<Row>): Promise<Row | null> {
+    const [row] = await this.all((query) => narrow(query, where, this).limit(1))
+    return row ?? null
+  }
+
+  /** Reads one row and locks it until the transaction ends. SQLite needs no row locks: it has one writer. */
+  async lock(where: Partial<Row>): Promise<Row | null> {
+    return this.find((query) => {
+      const narrowed = query.where(this.encode(where))
+      return dialectOf(this.db) === 'sqlite' ? narrowed : narrowed.forUpdate()
+    })
+  }
+
+  async insert(rows: Row | Row[]): Promise<void> {
+    const list = Array.isArray(rows) ? rows : [rows]
+    if (list.length === 0) return
+    await this.db(this.name).insert(list.map((row) => this.encode(row)))
+  }
+
+  /**
+   * False, and nothing written, if the unique key over `conflict` is taken. Never poisons a PostgreSQL transaction.
+   * Waits for a transaction that is about to write the same key.
+   */
+  async insertUnlessExists(row: Row, conflict: (keyof Row & string)[]): Promise<boolean> {
+    const insert = this.db(this.name).insert(this.encode(row))
+    if (dialectOf(this.db) === 'mysql') {
+      // INSERT IGNORE would also turn other mistakes into warnings; a duplicate alone leaves the transaction usable.
+      try {
+        await insert
+        return true
+      } catch (error) {
+        if (isDuplicateKey(error)) return false
+        throw error
+      }
+    }
+    const names = conflict.map(columnName)
+    const written: unknown[] = await insert.onConflict(names).ignore().returning(names)
+    return written.length > 0
+  }
+
+  /** How many rows match; on every database, also rows that already held these values. */
+  async update(where: Where<Row>, patch: Partial<Row>): Promise<number> {
+    return narrow(this.db(this.name), where, this).update(this.encode(patch))
+  }
+
+  async remove(where: Where<Row>): Promise<number> {
+    return narrow(this.db(this.name), where, this).delete()
+  }
+
+  /** The newest first, by id: ids are time-sortable. */
+  async newestFirst(where: Where<Row>, slice: { limit: number; after: [string] | null }): Promise<Row[]> {
+    return this.all((query) => {
+      const narrowed = narrow(query, where, this)
+      if (slice.after) narrowed.where(`${this.name}.id`, '<', slice.after[0])
+      return narrowed.orderBy(`${this.name}.id`, 'desc').limit(slice.limit)
+    })
+  }
+}
+
+function narrow<Row extends object>(query: Knex.QueryBuilder, where: Where<Row>, table: KnexTable<Row>) {
+  return typeof where === 'function' ? where(query) : query.where(table.encode(where))
+}

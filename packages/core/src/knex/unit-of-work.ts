@@ -1,0 +1,87 @@
+/** The unit of work over the host's own Knex instance. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Knex } from 'knex'
+import { coreErrors, isProblem } from '../errors.js'
+import type { Random } from '../runtime.js'
+import type { Storage, Tx } from '../storage.js'
+import { dialectOf, isContention, isMissingTable } from './dialect.js'
+
+export interface KnexUnitOfWorkOptions<Stores> {
+  /** Builds the stores over one handle; no store may reach for another one. */
+  bind: (db: Knex) => Stores
+  /** The prefix of the module's tables. */
+  prefix: string
+  /** Named in the error about missing tables, such as `@org/webhooks/knex`. */
+  migrateFrom: string
+  random: Pick<Random, 'number'>
+}
+
+/** How often our own transaction is tried again after a deadlock before the error goes to the caller. */
+const maxAttempts = 8
+
+/** Serves SQLite, PostgreSQL, MySQL 8 and MariaDB 10.6+. */
+export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOptions<Stores>): Storage<Stores> {
+  const dialect = dialectOf(knex)
+  const { bind } = options
+
+  // A transaction's client shares its pool's `config` object; nothing else identifies the database it is on.
+  const sameDatabase = (tx: Tx): tx is Knex.Transaction =>
+    'client' in tx && (tx as Knex.Transaction).client?.config === knex.client.config && 'isCompleted' in tx
+  const owns = (tx: Tx): tx is Knex.Transaction => sameDatabase(tx) && !tx.isCompleted()
+  const checked = (tx: Tx) => {
+    if (owns(tx)) return tx
+    const detail = sameDatabase(tx)
+      ? 'The transaction has already been committed or rolled back.'
+      : 'Pass a transaction of the same Knex instance that the storage was made with.'
+    throw coreErrors.foreign_transaction({ detail })
+  }
+
+  const explain = (error: unknown) => {
+    if (isProblem(error) || !isMissingTable(error) || !String((error as Error).message).includes(options.prefix)) {
+      return error
+    }
+    const detail = `Call \`await migrate(knex)\` from '${options.migrateFrom}' before you use the module.`
+    return coreErrors.not_migrated({ detail, cause: error })
+  }
+
+  async function inOwn<T>(work: (stores: Stores, tx: Tx) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await knex.transaction(async (trx) => {
+          if (dialect === 'sqlite') await takeWriteLock(trx, options.prefix)
+          return work(bind(trx), trx)
+        })
+      } catch (error) {
+        if (attempt >= maxAttempts || !isContention(error)) throw error
+        await delay(options.random.number() * 2 ** attempt)
+      }
+    }
+  }
+
+  return {
+    owns,
+    async run(work, tx) {
+      try {
+        if (!tx) return await inOwn(work)
+        return await checked(tx).transaction((savepoint) => work(bind(savepoint), savepoint))
+      } catch (error) {
+        throw explain(error)
+      }
+    },
+    async read(work, tx) {
+      try {
+        return await work(bind(tx ? checked(tx) : knex))
+      } catch (error) {
+        throw explain(error)
+      }
+    },
+  }
+}
+
+/**
+ * A SQLite transaction that reads first and writes later fails with SQLITE_BUSY_SNAPSHOT if anybody wrote in between,
+ * and busy_timeout does not help. A write that touches no row takes the lock at the start; Knex has no BEGIN IMMEDIATE.
+ */
+async function takeWriteLock(trx: Knex.Transaction, prefix: string): Promise<void> {
+  await trx(`${prefix}migrations`).where('name', '').delete()
+}

@@ -1,0 +1,24 @@
+/** The storage port that every module has, whatever it stores. */
+
+/**
+ * A transaction of the host. With Knex it is the host's own `Knex.Transaction`, passed as it is; with memory storage
+ * it is what `memoryDatabase().transaction(…)` hands out. Each storage checks that a handle is one of its own.
+ */
+export type Tx = object
+
+/** Hands work the stores of one module, bound to one transaction. */
+export interface Storage<Stores> {
+  /**
+   * Runs `work` atomically. Without `tx` it opens a transaction, and may run `work` again after a deadlock; with `tx`
+   * it joins it: an error undoes the work and leaves the host's transaction usable, and nothing is kept unless the
+   * host commits.
+   *
+   * @throws ProblemError `foreign_transaction` if `tx` belongs to another database or has ended;
+   *   `not_migrated` if the module's tables are missing.
+   */
+  run<T>(work: (stores: Stores, tx: Tx) => Promise<T>, tx?: Tx): Promise<T>
+  /** Reads without opening a transaction; inside `tx` when one is given. */
+  read<T>(work: (stores: Stores) => Promise<T>, tx?: Tx): Promise<T>
+  /** Whether `tx` is a live transaction of this storage's database. */
+  owns(tx: Tx): boolean
+}

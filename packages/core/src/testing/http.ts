@@ -1,0 +1,84 @@
+/** Real servers for HTTP contracts: both frameworks, at the root and under a prefix, with and without a body parser. */
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import KoaRouter from '@koa/router'
+import type { Express, Router } from 'express'
+import type Koa from 'koa'
+
+export interface HttpHost {
+  /** Builds on the Express app; `prefix` is where the module is expected, `''` for the root. */
+  express(app: Express, prefix: string): void
+  /** Builds on the Koa app. */
+  koa(app: Koa, prefix: string): void
+}
+
+export interface HttpServer {
+  /** With the prefix: `http://127.0.0.1:40123/api/module`. */
+  url: string
+  close(): Promise<void>
+}
+
+export interface HttpTarget {
+  name: string
+  listen(host: HttpHost): Promise<HttpServer>
+}
+
+/**
+ * All eight ways that a host may mount a module. Which major of Express and Koa they run on is for the test runner to
+ * say, by what `express` and `koa` resolve to.
+ */
+export function httpTargets(): HttpTarget[] {
+  return (['express', 'koa'] as const).flatMap((framework) =>
+    ['', '/api/module'].flatMap((prefix) =>
+      [false, true].map((parser) => ({
+        name: `${framework} ${prefix || '/'} ${parser ? 'with' : 'without'} a body parser`,
+        listen: async (host) => serve(await listener(framework, prefix, parser, host), prefix),
+      })),
+    ),
+  )
+}
+
+/** Mounts a module's routers of both frameworks where a target expects them. */
+export function mounted(routers: { express: () => Router; koa: () => KoaRouter }): HttpHost {
+  return {
+    express: (app, prefix) => void app.use(prefix || '/', routers.express()),
+    koa: (app, prefix) => {
+      const router = routers.koa()
+      if (!prefix) return void app.use(router.routes())
+      app.use(new KoaRouter().use(prefix, router.routes()).routes())
+    },
+  }
+}
+
+async function listener(
+  framework: 'express' | 'koa',
+  prefix: string,
+  parser: boolean,
+  host: HttpHost,
+): Promise<RequestListener> {
+  if (framework === 'express') {
+    const { default: express } = await import('express')
+    const app = express()
+    if (parser) app.use(express.json())
+    host.express(app, prefix)
+    return app
+  }
+  const { default: KoaApp } = await import('koa')
+  const app = new KoaApp()
+  if (parser) app.use((await import('@koa/bodyparser')).bodyParser())
+  host.koa(app, prefix)
+  return app.callback()
+}
+
+async function serve(listen: RequestListener, prefix: string): Promise<HttpServer> {
+  const server = createServer(listen)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}${prefix}`,
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
