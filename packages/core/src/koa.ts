@@ -50,7 +50,8 @@ function toHttpRequest(ctx: Context, params: Record<string, string>, context: Ko
     parsedBody: body,
     keptBody: rawBody ?? (ctx.req as { rawBody?: unknown }).rawBody,
     ip: ctx.ip,
-    origin: ctx.origin,
+    // Not `ctx.origin`, which in Koa 3 is what the caller claims.
+    origin: `${ctx.protocol}://${ctx.host}`,
     identify: () => context(ctx),
   }
 }

@@ -1,7 +1,9 @@
 /** Migrations as functions, with a ledger of their own. Two processes may start at once. */
 import type { Knex } from 'knex'
+import { systemRandom } from '../defaults.js'
 import { coreErrors } from '../errors.js'
 import { dialectOf, isAlreadyThere } from './dialect.js'
+import { retryOnContention } from './retry.js'
 import { type ColumnBuilders, columnsOf } from './schema.js'
 
 /** One DDL step. `prefix` goes before every table and index name. */
@@ -59,7 +61,7 @@ export const idempotencyMigration: Migration = createTable(
 export async function applyMigrations(knex: Knex, steps: readonly Migration[], prefix: string): Promise<string[]> {
   checkPrefix(prefix)
   const ledger = `${prefix}migrations`
-  return knex.transaction((trx) =>
+  const applyAll = (trx: Knex.Transaction) =>
     withLock(trx, ledger, async () => {
       if (!(await trx.schema.hasTable(ledger))) await createLedger(trx, ledger)
       const rows: { name: string; done: unknown }[] = await trx(ledger).select('name', 'done')
@@ -71,8 +73,8 @@ export async function applyMigrations(knex: Knex, steps: readonly Migration[], p
         applied.push(step.name)
       }
       return applied
-    }),
-  )
+    })
+  return retryOnContention(systemRandom, () => knex.transaction(applyAll))
 }
 
 /**

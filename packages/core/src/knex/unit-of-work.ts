@@ -1,10 +1,10 @@
 /** The unit of work over the host's own Knex instance. */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import { coreErrors, isProblem } from '../errors.js'
 import type { Random } from '../runtime.js'
 import type { Storage, Tx } from '../storage.js'
-import { dialectOf, isContention, isMissingTable } from './dialect.js'
+import { dialectOf, isMissingTable } from './dialect.js'
+import { retryOnContention } from './retry.js'
 
 export interface KnexUnitOfWorkOptions<Stores> {
   /** Builds the stores over one handle; no store may reach for another one. */
@@ -15,9 +15,6 @@ export interface KnexUnitOfWorkOptions<Stores> {
   migrateFrom: string
   random: Pick<Random, 'number'>
 }
-
-/** How often our own transaction is tried again after a deadlock before the error goes to the caller. */
-const maxAttempts = 8
 
 /** Serves SQLite, PostgreSQL, MySQL 8 and MariaDB 10.6+. */
 export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOptions<Stores>): Storage<Stores> {
@@ -44,19 +41,13 @@ export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOption
     return coreErrors.not_migrated({ detail, cause: error })
   }
 
-  async function inOwn<T>(work: (stores: Stores, tx: Tx) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await knex.transaction(async (trx) => {
-          if (dialect === 'sqlite') await takeWriteLock(trx, options.prefix)
-          return work(bind(trx), trx)
-        })
-      } catch (error) {
-        if (attempt >= maxAttempts || !isContention(error)) throw error
-        await delay(options.random.number() * 2 ** attempt)
-      }
-    }
-  }
+  const inOwn = <T>(work: (stores: Stores, tx: Tx) => Promise<T>): Promise<T> =>
+    retryOnContention(options.random, () =>
+      knex.transaction(async (trx) => {
+        if (dialect === 'sqlite') await takeWriteLock(trx, options.prefix)
+        return work(bind(trx), trx)
+      }),
+    )
 
   return {
     owns,

@@ -103,7 +103,7 @@ export function memoryUnitOfWork<Stores>(
   }
   return {
     owns,
-    run(work, tx) {
+    async run(work, tx) {
       if (!tx) return database.transaction((own) => work(bind(own), own))
       const joined = checked(tx)
       return joined.savepoint(() => work(bind(joined), joined))

@@ -56,7 +56,8 @@ async function sqlite(): Promise<TestDatabase> {
 const sqlitePool = {
   afterCreate(connection: { pragma(sql: string): void }, done: (error: Error | null) => void) {
     connection.pragma('journal_mode = WAL')
-    connection.pragma('busy_timeout = 10000')
+    // Short, because it blocks the whole process: the holder of the lock may be in this very process.
+    connection.pragma('busy_timeout = 20')
     done(null)
   },
 }

@@ -65,6 +65,7 @@ async function listener(
   }
   const { default: KoaApp } = await import('koa')
   const app = new KoaApp()
+  app.silent = true
   if (parser) app.use((await import('@koa/bodyparser')).bodyParser())
   host.koa(app, prefix)
   return app.callback()
