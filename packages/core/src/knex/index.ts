@@ -9,7 +9,7 @@ export {
   type MigrateOptions,
   type Migration,
 } from './migrate.js'
-export { type ColumnBuilders, columnsOf } from './schema.js'
+export { type ColumnBuilders, columnsOf } from './column-types.js'
 export {
   type Column,
   type Columns,

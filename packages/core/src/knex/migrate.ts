@@ -4,7 +4,7 @@ import { systemRandom } from '../defaults.js'
 import { coreErrors } from '../errors.js'
 import { dialectOf, isAlreadyThere } from './dialect.js'
 import { retryOnContention } from './retry.js'
-import { type ColumnBuilders, columnsOf } from './schema.js'
+import { type ColumnBuilders, columnsOf } from './column-types.js'
 
 /** One DDL step. `prefix` goes before every table and index name. */
 export interface Migration {
