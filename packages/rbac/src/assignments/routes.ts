@@ -1,0 +1,42 @@
+import { coreErrors, pageOf, type Route, route } from '@org/core'
+import { rbacErrors } from '../errors.js'
+import { AssignmentQuery, AssignmentView, AssignRole } from './schema.js'
+import type { Assignments } from './service.js'
+
+export function assignmentRoutes(assignments: Assignments): Route[] {
+  return [
+    route({
+      id: 'rbac.listAssignments',
+      method: 'GET',
+      path: '/assignments',
+      summary: 'List who has which role',
+      can: ['read', 'team'],
+      query: AssignmentQuery,
+      response: pageOf(AssignmentView),
+      handler: ({ query }, ctx) => assignments.list(ctx, query),
+    }),
+    route({
+      id: 'rbac.assignRole',
+      method: 'POST',
+      path: '/assignments',
+      summary: 'Give a member a role',
+      description: 'Answers the same assignment if the member has the role already.',
+      can: ['create', 'team'],
+      body: AssignRole,
+      status: 201,
+      response: AssignmentView,
+      errors: [rbacErrors.exceeds_own_rights],
+      handler: ({ body }, ctx) => assignments.assign(ctx, body),
+    }),
+    route({
+      id: 'rbac.unassignRole',
+      method: 'DELETE',
+      path: '/assignments',
+      summary: 'Take a role from a member',
+      can: ['delete', 'team'],
+      query: AssignRole,
+      errors: [coreErrors.not_found, rbacErrors.exceeds_own_rights, rbacErrors.last_owner],
+      handler: ({ query }, ctx) => assignments.unassign(ctx, query),
+    }),
+  ]
+}

@@ -1,0 +1,25 @@
+import { ExternalId, PageQuery, Time, TimeView } from '@org/core'
+import { z } from 'zod'
+
+/** A member has a role in a tenant. A member may have many, each once. */
+export const Assignment = z.object({
+  id: z.string(),
+  tenantId: z.string(),
+  userId: z.string(),
+  /** The role's key. */
+  role: z.string(),
+  createdAt: Time,
+})
+export type Assignment = z.infer<typeof Assignment>
+
+export const AssignmentView = Assignment.extend({ createdAt: TimeView }).meta({ id: 'Assignment' })
+
+/** Whom, and which role. */
+export const AssignRole = z.strictObject({ userId: ExternalId, role: z.string().min(1).max(64) })
+export type AssignRole = z.input<typeof AssignRole>
+
+export const AssignmentQuery = PageQuery.extend({
+  userId: ExternalId.optional(),
+  role: z.string().min(1).max(64).optional(),
+})
+export type AssignmentQuery = z.input<typeof AssignmentQuery>

@@ -1,0 +1,124 @@
+import {
+  Actor,
+  coreErrors,
+  type Emit,
+  ExternalId,
+  type Page,
+  paginate,
+  parse,
+  type Runtime,
+  type Scope,
+} from '@org/core'
+import { rbacErrors } from '../errors.js'
+import type { RoleCatalogue } from '../roles/catalogue.js'
+import type { RbacStorage, RbacStores } from '../storage/port.js'
+import { ceilingOf } from './ceiling.js'
+import { type Assignment, AssignmentQuery, AssignRole } from './schema.js'
+
+export interface Assignments {
+  /**
+   * Gives a member a role, and answers the assignment; the one that is there if the member has it already. Emits
+   * `assignment.created`.
+   *
+   * @throws ProblemError `invalid_input` for an unknown role, with the known ones; `exceeds_own_rights` if the actor
+   *   lacks a right of the role, or changes an owner without holding an owner's rights.
+   */
+  assign(scope: Scope, input: AssignRole): Promise<Assignment>
+  /**
+   * Takes a role from a member. Emits `assignment.deleted`.
+   *
+   * @throws ProblemError `not_found` if the member does not have it; `last_owner` if the tenant would be left without an
+   *   owner, whoever asks; `exceeds_own_rights` if the member is an owner and the actor lacks a right of theirs.
+   */
+  unassign(scope: Scope, input: AssignRole): Promise<void>
+  /** Who has which role in the tenant, the newest first. */
+  list(scope: Scope, query?: AssignmentQuery): Promise<Page<Assignment>>
+}
+
+export interface AssignmentsOptions {
+  storage: RbacStorage
+  roles: RoleCatalogue
+  runtime: Runtime
+  emit: Emit
+}
+
+export function createAssignments({ storage, roles, runtime, emit }: AssignmentsOptions): Assignments {
+  const ownerRoles = roles.owners()
+
+  /** The tenant's owner assignments, which nobody else changes until the transaction ends. */
+  const ownersOf = (tenantId: string, stores: RbacStores) =>
+    stores.assignments.ofRoles(
+      tenantId,
+      ownerRoles.map(({ key }) => key),
+      { lock: true },
+    )
+
+  /** The owner roles that one of them has. */
+  const heldBy = (userId: string, owners: Assignment[]) =>
+    ownerRoles.filter(({ key }) => owners.some((owner) => owner.userId === userId && owner.role === key))
+
+  return {
+    async assign(scope, input) {
+      const { tenantId } = checked(scope)
+      const { userId, role: key } = parse(AssignRole, input)
+      const role = roles.known(key)
+      return storage.run(async (stores, tx) => {
+        await stores.tenants.lock(tenantId)
+        const ceiling = ceilingOf(scope, stores.assignments, roles)
+        if (ceiling) await ceiling.require([role, ...heldBy(userId, await ownersOf(tenantId, stores))])
+
+        const id = runtime.id('asg')
+        const assignment = { id, tenantId, userId, role: key, createdAt: runtime.clock.now() }
+        if (!(await stores.assignments.add(assignment))) {
+          return (await stores.assignments.lock(tenantId, userId, key)) ?? assignment
+        }
+        const resource = { type: 'assignment', id }
+        await emit(scope, { type: 'assignment.created', resource, data: { userId, role: key }, after: assignment }, tx)
+        return assignment
+      }, scope.tx)
+    },
+
+    async unassign(scope, input) {
+      const { tenantId } = checked(scope)
+      const { userId, role: key } = parse(AssignRole, input)
+      roles.known(key)
+      await storage.run(async (stores, tx) => {
+        await stores.tenants.lock(tenantId)
+        const owners = await ownersOf(tenantId, stores)
+        await ceilingOf(scope, stores.assignments, roles)?.require(heldBy(userId, owners))
+
+        const before = await stores.assignments.lock(tenantId, userId, key)
+        if (!before) throw coreErrors.not_found({ detail: `"${userId}" does not have the role "${key}".` })
+        if (owners.length === 1 && owners[0]?.id === before.id) {
+          throw rbacErrors.last_owner({ detail: `"${userId}" is the last owner; make somebody else one first.` })
+        }
+        await stores.assignments.remove(before.id)
+        const resource = { type: 'assignment', id: before.id }
+        await emit(scope, { type: 'assignment.deleted', resource, data: { userId, role: key }, before }, tx)
+      }, scope.tx)
+    },
+
+    async list(scope, query = {}) {
+      const { tenantId } = checked(scope)
+      const { userId, role, ...page } = parse(AssignmentQuery, query)
+      if (role !== undefined) roles.known(role)
+      return storage.read(
+        ({ assignments }) =>
+          paginate(
+            page,
+            ['string'],
+            (slice) => assignments.list(tenantId, { userId, role }, slice),
+            (last) => [last.id],
+          ),
+        scope.tx,
+      )
+    },
+  }
+}
+
+/** JavaScript callers may hand in anything, and a missing actor means the system. */
+function checked(scope: Scope): Scope {
+  parse(ExternalId, scope.tenantId, '/tenantId')
+  parse(Actor.optional(), scope.actor, '/actor')
+  return scope
+}

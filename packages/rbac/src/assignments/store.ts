@@ -1,0 +1,27 @@
+import type { Slice } from '@org/core'
+import type { Assignment } from './schema.js'
+
+export interface AssignmentFilter {
+  userId?: string | undefined
+  role?: string | undefined
+}
+
+/** For a decision: the rows are read as they are now, whatever the transaction saw before, and stay so until it ends. */
+export interface ReadOptions {
+  lock?: boolean
+}
+
+export interface AssignmentStore {
+  /** False, and nothing written, if the member has the role. */
+  add(assignment: Assignment): Promise<boolean>
+  /** Whether it was there. */
+  remove(id: string): Promise<boolean>
+  /** Reads one for a decision, as with `lock`. */
+  lock(tenantId: string, userId: string, role: string): Promise<Assignment | null>
+  /** All of one member, the oldest first. */
+  ofUser(tenantId: string, userId: string, options?: ReadOptions): Promise<Assignment[]>
+  /** All of these roles in the tenant. */
+  ofRoles(tenantId: string, roles: readonly string[], options?: ReadOptions): Promise<Assignment[]>
+  /** The newest first. */
+  list(tenantId: string, filter: AssignmentFilter, slice: Slice): Promise<Assignment[]>
+}

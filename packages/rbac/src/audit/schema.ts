@@ -1,0 +1,77 @@
+import { Actor, ExternalId, PageQuery, Time, TimeParam, TimeView } from '@org/core'
+import { z } from 'zod'
+
+/** How it ended: done, refused for want of a right, or failed. */
+export const Outcome = z.enum(['success', 'denied', 'failure'])
+export type Outcome = z.infer<typeof Outcome>
+
+export const AuditResource = z.object({ type: z.string().min(1).max(64), id: z.string().min(1).max(255) })
+
+const Plain = z.record(z.string(), z.unknown())
+
+/** Somebody did something to something. Entries are never changed. */
+export const AuditEntry = z.object({
+  id: z.string(),
+  /** The domain event that it records; null for an entry of the host's own `audit.log`. */
+  eventId: z.string().nullable(),
+  tenantId: z.string(),
+  time: Time,
+  actor: Actor,
+  /** Dotted, like an event type: `key.created`. */
+  action: z.string(),
+  resource: AuditResource.nullable(),
+  outcome: Outcome,
+  data: Plain,
+  before: Plain.nullable(),
+  after: Plain.nullable(),
+  ip: z.string().nullable(),
+  userAgent: z.string().nullable(),
+  requestId: z.string().nullable(),
+})
+export type AuditEntry = z.infer<typeof AuditEntry>
+
+export const AuditEntryView = AuditEntry.extend({ time: TimeView }).meta({ id: 'AuditEntry' })
+
+/**
+ * What the host logs by itself. A request context spreads into it: `{ ...contextOf(req), action: 'report.exported' }`;
+ * what an entry has no field for is left out.
+ */
+export const LogEntry = z.object({
+  /** The tenant `default` unless told. */
+  tenantId: ExternalId.optional(),
+  /** The host's own code (`system`) unless told. */
+  actor: Actor.optional(),
+  action: z.string().min(1).max(128),
+  resource: AuditResource.nullish(),
+  /** `success` unless told. */
+  outcome: Outcome.optional(),
+  /** Plain data; what JSON does not know is dropped. No secrets: whoever may read the log reads them. */
+  data: Plain.optional(),
+  before: Plain.nullish(),
+  after: Plain.nullish(),
+  ip: z.string().nullish(),
+  userAgent: z.string().nullish(),
+  requestId: z.string().nullish(),
+})
+export type LogEntry = z.input<typeof LogEntry>
+
+const filters = {
+  /** The actor's id. */
+  user: z.string().min(1).max(255).optional(),
+  action: z.string().min(1).max(128).optional(),
+  resourceType: z.string().min(1).max(64).optional(),
+  resourceId: z.string().min(1).max(255).optional(),
+}
+
+/** All given filters must match. */
+export const AuditQuery = PageQuery.extend({
+  ...filters,
+  /** At this time or later. */
+  from: Time.optional(),
+  /** Before this time. */
+  to: Time.optional(),
+})
+export type AuditQuery = z.input<typeof AuditQuery>
+
+/** The same over HTTP, with times as RFC 3339 text. */
+export const AuditParams = PageQuery.extend({ ...filters, from: TimeParam.optional(), to: TimeParam.optional() })

@@ -1,0 +1,85 @@
+import {
+  coreErrors,
+  type EventSink,
+  ExternalId,
+  type Page,
+  paginate,
+  parse,
+  type Runtime,
+  type Scope,
+  systemActor,
+  type Tx,
+} from '@org/core'
+import type { RbacStorage } from '../storage/port.js'
+import { defaultTenantId } from '../tenants/schema.js'
+import { type AuditEntry, AuditQuery, LogEntry } from './schema.js'
+
+export interface Audit {
+  /**
+   * Records something that the host did. With `tx` the entry exists if and only if the host's transaction commits.
+   *
+   * @throws ProblemError `invalid_input`.
+   */
+  log(entry: LogEntry, options?: { tx?: Tx | undefined }): Promise<AuditEntry>
+  /**
+   * A page of the tenant's log, the newest first.
+   *
+   * @throws ProblemError `invalid_input`.
+   */
+  query(scope: Scope, query?: AuditQuery): Promise<Page<AuditEntry>>
+  /**
+   * Records every domain event, in the event's own transaction: `createBilling({ events: [rbac.audit.sink] })`. A
+   * transaction of another database cannot be joined; the entry is then written by itself, at once, and stays even if
+   * that transaction rolls back. An event is recorded once, however often it is handed in.
+   */
+  sink: EventSink
+}
+
+export function createAudit(storage: RbacStorage, runtime: Runtime): Audit {
+  const add = (entry: AuditEntry, tx: Tx | undefined) => storage.run(({ audit }) => audit.add(entry), tx)
+
+  const entryOf = (input: LogEntry, origin: { eventId: string | null; time: number }): AuditEntry => {
+    const { tenantId = defaultTenantId, actor = systemActor, action, outcome = 'success', ...rest } = input
+    const { resource = null, ip = null, userAgent = null, requestId = null } = rest
+    const content = plain({ data: rest.data ?? {}, before: rest.before ?? null, after: rest.after ?? null })
+    const from = { ip, userAgent, requestId }
+    return { id: runtime.id('aud'), ...origin, tenantId, actor, action, resource, outcome, ...content, ...from }
+  }
+
+  return {
+    async log(input, { tx } = {}) {
+      const entry = entryOf(parse(LogEntry, input), { eventId: null, time: runtime.clock.now() })
+      await add(entry, tx)
+      return entry
+    },
+
+    async query(scope, query = {}) {
+      const tenantId = parse(ExternalId, scope.tenantId, '/tenantId')
+      const { limit, cursor, ...filter } = parse(AuditQuery, query)
+      return storage.read(
+        ({ audit }) =>
+          paginate(
+            { limit, cursor },
+            ['number', 'string'],
+            (slice) => audit.list(tenantId, filter, slice),
+            (last) => [last.time, last.id],
+          ),
+        scope.tx,
+      )
+    },
+
+    async sink({ id, time, type, ...event }, tx) {
+      const entry = entryOf(parse(LogEntry, { ...event, action: type }), { eventId: id, time })
+      await add(entry, storage.owns(tx) ? tx : undefined)
+    },
+  }
+}
+
+/** As the database gives it back: dates become text, `undefined` goes. @throws ProblemError `invalid_input`. */
+function plain<T extends object>(content: T): T {
+  try {
+    return JSON.parse(JSON.stringify(content))
+  } catch (cause) {
+    throw coreErrors.invalid_input({ errors: [{ pointer: '/data', detail: 'must be plain data' }], cause })
+  }
+}

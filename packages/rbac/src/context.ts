@@ -1,0 +1,31 @@
+/** From the host's own sign-in to a request context. */
+import { type Ability, coreErrors, ExternalId, type RequestContext, type RequestInfo, type Tx } from '@org/core'
+import type { AskOptions } from './permissions/service.js'
+import { defaultTenantId } from './tenants/schema.js'
+
+/** Who is signed in, as the host knows it from the session or token; never from the body. */
+export interface Identity extends RequestInfo {
+  userId: string
+  /** {@link defaultTenantId} unless told. */
+  tenantId?: string | undefined
+  tx?: Tx | undefined
+}
+
+/** The host's own: answers null if nobody is signed in. */
+export type Identify<Request> = (request: Request) => Identity | null | Promise<Identity | null>
+
+export function createContext(abilityOf: (userId: string, ask: AskOptions) => Promise<Ability>) {
+  return <Request>(identify: Identify<Request>): ((request: Request) => Promise<RequestContext | null>) =>
+    async (request) => {
+      const identity = await identify(request)
+      if (identity === null || identity === undefined) return null
+      const { userId, tenantId = defaultTenantId, ip, userAgent, requestId, tx } = identity
+      for (const [name, id] of Object.entries({ userId, tenantId })) {
+        if (ExternalId.safeParse(id).success) continue
+        const detail = `rbac.context: identify(req) answered a \`${name}\` that is not text of 1 to 128 characters.`
+        throw coreErrors.setup_error({ detail: `${detail} Answer null if nobody is signed in.` })
+      }
+      const ability = await abilityOf(userId, { tenantId, tx })
+      return { tenantId, actor: { type: 'user', id: userId }, ability, ip, userAgent, requestId, tx }
+    }
+}

@@ -1,0 +1,40 @@
+/** @org/rbac on Express 4 and 5. */
+import { type ExpressContext, expressGuard, expressRouter } from '@org/core/express'
+import type { Request, RequestHandler, Router } from 'express'
+import { permissionGuard, type Row, warnOfClosedRoutes } from './guard.js'
+import type { ActionOf, Rbac, ResourceOf, Resources } from './index.js'
+
+export type { ExpressContext }
+
+/** All routes: `app.use('/api/rbac', rbacRouter(rbac, { context: rbac.context((req) => …) }))`. */
+export function rbacRouter<R extends Resources>(rbac: Rbac<R>, options: Parameters<typeof expressRouter>[1]): Router {
+  warnOfClosedRoutes(rbac)
+  return expressRouter(rbac.http, options)
+}
+
+export interface RequirePermissionOptions {
+  /** Who is asking; usually `rbac.context((req) => …)`. */
+  context: ExpressContext
+  /** The row that the request is about, for rules that depend on it. Null or undefined answers 404. */
+  row?: (request: Request) => Row | Promise<Row>
+  /** Other origins whose pages may use a cookie session. */
+  trustedOrigins?: readonly string[]
+}
+
+/**
+ * Lets a request pass to a route of the host's own if the caller has the permission: 401 without an identity, 403
+ * naming the action and the resource otherwise. Handlers behind it read the context with `contextOf(req)` from '@org/rbac'.
+ *
+ * @throws ProblemError `setup_error` at once for a resource or an action that the catalogue does not know.
+ */
+export function requirePermission<R extends Resources, Resource extends ResourceOf<R>>(
+  rbac: Rbac<R>,
+  resource: Resource,
+  action: ActionOf<R, Resource>,
+  { row, ...options }: RequirePermissionOptions,
+): RequestHandler {
+  const check = permissionGuard(rbac.catalogue, resource, action)
+  return expressGuard({ ...options, logger: rbac.http.runtime.logger }, (context, request) =>
+    check(context, row && (() => row(request))),
+  )
+}

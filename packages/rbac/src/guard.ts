@@ -1,0 +1,41 @@
+/** What the entry points of both frameworks share. */
+import { coreErrors, type HttpModule, isProblem, type RequestContext } from '@org/core'
+import type { Catalogue } from './permissions/catalogue.js'
+import { allows, forbidden } from './permissions/decide.js'
+
+export type Row = object | null | undefined
+
+/** Checks a context, and then the row if there is one to load. */
+export type PermissionGuard = (context: RequestContext, loadRow?: () => Row | Promise<Row>) => Promise<void>
+
+/** @throws ProblemError `setup_error` if the catalogue does not know the resource or the action. */
+export function permissionGuard(catalogue: Catalogue, resource: string, action: string): PermissionGuard {
+  try {
+    catalogue.check(resource, action)
+  } catch (error) {
+    const detail = isProblem(error) ? error.errors?.map((field) => field.detail).join('; ') : undefined
+    throw coreErrors.setup_error({ detail: `requirePermission("${resource}", "${action}"): ${detail}.` })
+  }
+  return async ({ ability }, loadRow) => {
+    if (!loadRow) {
+      if (!allows(ability, action, resource)) throw forbidden(action, resource)
+      return
+    }
+    // Whoever may do this to no row at all is refused without a look at the database.
+    if (ability.can(action, resource) !== true) throw forbidden(action, resource)
+    const row = await loadRow()
+    if (row === null || row === undefined) throw coreErrors.not_found()
+    if (!allows(ability, action, resource, row)) throw forbidden(action, resource)
+  }
+}
+
+/** A host that replaces the catalogue may leave out what our own routes ask for, and then nobody gets in. */
+export function warnOfClosedRoutes({ catalogue, http }: { catalogue: Catalogue; http: HttpModule }): void {
+  const missing = new Set<string>()
+  for (const { can } of http.routes) {
+    if (typeof can !== 'string' && !catalogue.has(can[1], can[0])) missing.add(`${can[1]}:${can[0]}`)
+  }
+  if (missing.size === 0) return
+  const list = [...missing].join(', ')
+  http.runtime.logger.warn(`@org/rbac: no role can open some of its routes: \`resources\` does not have ${list}.`)
+}

@@ -1,0 +1,17 @@
+import { pageOf, type Route, route } from '@org/core'
+import { Role } from './schema.js'
+import type { Roles } from './service.js'
+
+export function roleRoutes(roles: Roles): Route[] {
+  return [
+    route({
+      id: 'rbac.listRoles',
+      method: 'GET',
+      path: '/roles',
+      summary: 'List the roles that members can be given',
+      can: ['read', 'team'],
+      response: pageOf(Role),
+      handler: (_input, ctx) => roles.list(ctx),
+    }),
+  ]
+}
