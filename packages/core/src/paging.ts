@@ -42,7 +42,7 @@ export async function paginate<Row, const Shape extends readonly ('string' | 'nu
 }
 
 type PositionOf<Shape extends readonly ('string' | 'number')[]> = {
-  [Index in keyof Shape]: Shape[Index] extends 'number' ? number : string
+  -readonly [Index in keyof Shape]: Shape[Index] extends 'number' ? number : string
 }
 
 export function encodeCursor(position: readonly (string | number)[]): string {
