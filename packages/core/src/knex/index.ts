@@ -1,4 +1,6 @@
 /** Storage over the host's own Knex instance: unit of work, row codecs, migrations. `knex` itself is only a type here. */
+
+export { type ColumnBuilders, columnsOf } from './column-types.js'
 export { type Dialect, dialectOf, isContention, isDuplicateKey } from './dialect.js'
 export { knexIdempotency } from './idempotency.js'
 export {
@@ -9,7 +11,6 @@ export {
   type MigrateOptions,
   type Migration,
 } from './migrate.js'
-export { type ColumnBuilders, columnsOf } from './column-types.js'
 export {
   type Column,
   type Columns,

@@ -2,9 +2,9 @@
 import type { Knex } from 'knex'
 import { systemRandom } from '../defaults.js'
 import { coreErrors } from '../errors.js'
+import { type ColumnBuilders, columnsOf } from './column-types.js'
 import { dialectOf, isAlreadyThere } from './dialect.js'
 import { retryOnContention } from './retry.js'
-import { type ColumnBuilders, columnsOf } from './column-types.js'
 
 /** One DDL step. `prefix` goes before every table and index name. */
 export interface Migration {

@@ -14,12 +14,18 @@ export interface KnexUnitOfWorkOptions<Stores> {
   /** Named in the error about missing tables, such as `@org/webhooks/knex`. */
   migrateFrom: string
   random: Pick<Random, 'number'>
+  /**
+   * The isolation of our own transactions on MySQL and MariaDB, whose default locks the gaps between index entries: a
+   * queue's readers would then block those who insert. A host's transaction keeps its own.
+   */
+  mysqlIsolation?: 'read committed'
 }
 
 /** Serves SQLite, PostgreSQL, MySQL 8 and MariaDB 10.6+. */
 export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOptions<Stores>): Storage<Stores> {
   const dialect = dialectOf(knex)
-  const { bind } = options
+  const { bind, mysqlIsolation } = options
+  const config = dialect === 'mysql' && mysqlIsolation ? { isolationLevel: mysqlIsolation } : {}
 
   // A transaction's client shares its pool's `config` object; nothing else identifies the database it is on.
   const sameDatabase = (tx: Tx): tx is Knex.Transaction =>
@@ -46,7 +52,7 @@ export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOption
       knex.transaction(async (trx) => {
         if (dialect === 'sqlite') await takeWriteLock(trx, options.prefix)
         return work(bind(trx), trx)
-      }),
+      }, config),
     )
 
   return {

@@ -1,0 +1,76 @@
+/** Side-by-side measuring: subject and reference take turns in one run, and what counts is the median of the ratios. */
+
+export interface Comparison {
+  /** `rbac/cached-check` */
+  bench: string
+  subject: string
+  reference: string
+  /** The lowest ratio that we accept; null where the figure is only shown. */
+  floor: number | null
+  /** Makes both ready; `close` undoes it. Each function does one unit of work. */
+  open(): Promise<{ subject(): unknown; reference(): unknown; close?(): Promise<void> }>
+}
+
+export interface Result {
+  bench: string
+  subject: string
+  /** Units of work per second. */
+  subjectRate: number
+  reference: string
+  referenceRate: number
+  /** subject / reference: higher is better. */
+  ratio: number
+  floor: number | null
+}
+
+/** Rounds of each side, and how long one lasts in milliseconds. */
+const rounds = 9
+const roundMs = 250
+
+export async function compare(comparison: Comparison): Promise<Result> {
+  const { bench, floor } = comparison
+  const { subject, reference, close } = await comparison.open()
+  await rate(subject)
+  await rate(reference)
+  const pairs: [number, number][] = []
+  for (let round = 0; round < rounds; round++) {
+    // Whoever goes first finds a warmer or a colder machine: take turns at that too.
+    if (round % 2 === 0) pairs.push([await rate(subject), await rate(reference)])
+    else pairs.push(reverse([await rate(reference), await rate(subject)]))
+  }
+  await close?.()
+  return {
+    bench,
+    subject: comparison.subject,
+    subjectRate: Math.round(median(pairs.map(([own]) => own))),
+    reference: comparison.reference,
+    referenceRate: Math.round(median(pairs.map(([, other]) => other))),
+    ratio: Number(median(pairs.map(([own, other]) => own / other)).toPrecision(3)),
+    floor,
+  }
+}
+
+async function rate(work: () => unknown): Promise<number> {
+  const start = performance.now()
+  let count = 0
+  let elapsed = 0
+  while (elapsed < roundMs) {
+    for (let i = 0; i < 8; i++) {
+      const result = work()
+      // Knex's transactions are thenables, not promises; synchronous work must not pay for an await.
+      if (typeof result === 'object' && result !== null && 'then' in result) await result
+      count++
+    }
+    elapsed = performance.now() - start
+  }
+  return (count / elapsed) * 1000
+}
+
+function median(numbers: number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+function reverse([a, b]: [number, number]): [number, number] {
+  return [b, a]
+}
