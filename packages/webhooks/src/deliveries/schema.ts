@@ -1,0 +1,104 @@
+import { PageQuery, Time, TimeView } from '@org/core'
+import { z } from 'zod'
+
+/**
+ * - `pending`: to be sent, now or when the next attempt is due
+ * - `held`: the endpoint is disabled; enabling it sends what was held
+ * - `delivered`: the endpoint answered 2xx
+ * - `dead_letter`: every attempt of the schedule failed; waits for somebody to redrive or discard it
+ * - `cancelled`: somebody cancelled it, or its endpoint was deleted
+ * - `discarded`: a dead letter that somebody gave up
+ */
+export const DeliveryStatus = z.enum(['pending', 'held', 'delivered', 'dead_letter', 'cancelled', 'discarded'])
+export type DeliveryStatus = z.infer<typeof DeliveryStatus>
+
+/** Why an attempt failed. */
+export const AttemptError = z.enum([
+  'http_status',
+  'redirect',
+  'gone',
+  'timeout',
+  'dns_failed',
+  'address_forbidden',
+  'connection_refused',
+  'connection_closed',
+  'tls_failed',
+  'malformed_response',
+  'send_failed',
+  'worker_stopped',
+  'worker_lost',
+])
+export type AttemptError = z.infer<typeof AttemptError>
+
+/** One message on its way to one endpoint. */
+export const Delivery = z.object({
+  id: z.string(),
+  messageId: z.string(),
+  endpointId: z.string(),
+  eventType: z.string(),
+  status: DeliveryStatus,
+  /** How many attempts were begun. */
+  attempts: z.int(),
+  /** Null unless it waits for one. */
+  nextAttemptAt: Time.nullable(),
+  /** The HTTP status of the latest answer. */
+  lastStatus: z.int().nullable(),
+  lastError: AttemptError.nullable(),
+  createdAt: Time,
+  endedAt: Time.nullable(),
+})
+export type Delivery = z.infer<typeof Delivery>
+
+/** A delivery as it is stored. */
+export type StoredDelivery = Omit<Delivery, 'nextAttemptAt'> & {
+  tenantId: string
+  /** How many attempts of the retry schedule are used up; starts anew when somebody retries a delivery that ended. */
+  step: number
+  /** When it may be claimed next; while it is leased, when the lease ends. */
+  dueAt: number
+  /** The fencing token of whoever is sending it. Finishing takes this very token. */
+  leaseToken: string | null
+}
+
+/** One HTTP exchange. Bodies are cut at 16 KiB. */
+export const Attempt = z.object({
+  deliveryId: z.string(),
+  /** 1 for the first. */
+  number: z.int(),
+  url: z.string(),
+  /** The address that was connected to, as it was resolved. */
+  address: z.string().nullable(),
+  requestHeaders: z.record(z.string(), z.string()),
+  status: z.int().nullable(),
+  responseHeaders: z.record(z.string(), z.string()).nullable(),
+  responseBody: z.string().nullable(),
+  responseTruncated: z.boolean(),
+  /** Null if it succeeded. */
+  error: AttemptError.nullable(),
+  detail: z.string().nullable(),
+  startedAt: Time,
+  durationMs: z.number(),
+})
+export type Attempt = z.infer<typeof Attempt>
+
+export const DeliveryFilter = z.strictObject({
+  endpointId: z.string().min(1).max(64).optional(),
+  messageId: z.string().min(1).max(64).optional(),
+  eventType: z.string().min(1).max(128).optional(),
+  status: DeliveryStatus.optional(),
+})
+export type DeliveryFilter = z.infer<typeof DeliveryFilter>
+
+export const DeliveryQuery = PageQuery.extend(DeliveryFilter.shape)
+export type DeliveryQuery = z.input<typeof DeliveryQuery>
+
+export const DeadLetterQuery = DeliveryQuery.omit({ status: true, messageId: true })
+export type DeadLetterQuery = z.input<typeof DeadLetterQuery>
+
+export const DeliveryView = Delivery.extend({
+  nextAttemptAt: TimeView.nullable(),
+  createdAt: TimeView,
+  endedAt: TimeView.nullable(),
+}).meta({ id: 'WebhookDelivery' })
+
+export const AttemptView = Attempt.extend({ startedAt: TimeView }).meta({ id: 'WebhookAttempt' })

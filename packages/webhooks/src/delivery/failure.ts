@@ -1,0 +1,50 @@
+/** Names what went wrong on the wire. */
+import type { AttemptError } from '../deliveries/schema.js'
+import type { Exchange } from './sender.js'
+
+const byCode: Readonly<Record<string, AttemptError>> = {
+  ADDRESS_FORBIDDEN: 'address_forbidden',
+  ENOTFOUND: 'dns_failed',
+  EAI_AGAIN: 'dns_failed',
+  ENODATA: 'dns_failed',
+  ECONNREFUSED: 'connection_refused',
+  EHOSTUNREACH: 'connection_refused',
+  ENETUNREACH: 'connection_refused',
+  ECONNRESET: 'connection_closed',
+  EPIPE: 'connection_closed',
+  UND_ERR_SOCKET: 'connection_closed',
+  UND_ERR_CONNECT_TIMEOUT: 'timeout',
+  ETIMEDOUT: 'timeout',
+  UND_ERR_HEADERS_OVERFLOW: 'malformed_response',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'malformed_response',
+  EPROTO: 'tls_failed',
+  CERT_HAS_EXPIRED: 'tls_failed',
+  CERT_NOT_YET_VALID: 'tls_failed',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls_failed',
+  SELF_SIGNED_CERT_IN_CHAIN: 'tls_failed',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls_failed',
+  UNABLE_TO_GET_ISSUER_CERT: 'tls_failed',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls_failed',
+}
+
+/** By the error's code, never by its words; whoever aborted the exchange said why. */
+export function failureOf(
+  error: unknown,
+  signal: AbortSignal,
+  timeoutMs: number,
+): Partial<Exchange> & Pick<Exchange, 'error' | 'detail'> {
+  if (signal.aborted) {
+    const reason = signal.reason as AttemptError
+    return { error: reason, detail: reason === 'timeout' ? `No full answer within ${timeoutMs} ms.` : null }
+  }
+  const { code = '', address } = error as { code?: string; address?: string }
+  const detail = error instanceof Error ? error.message : String(error)
+  return { error: errorOf(code), detail: detail.slice(0, 500), ...(address !== undefined && { address }) }
+}
+
+function errorOf(code: string): AttemptError {
+  const known = Object.hasOwn(byCode, code) ? byCode[code] : undefined
+  if (known) return known
+  if (code.startsWith('ERR_TLS_') || code.startsWith('ERR_SSL_')) return 'tls_failed'
+  return code.startsWith('HPE_') ? 'malformed_response' : 'send_failed'
+}

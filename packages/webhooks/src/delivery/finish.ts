@@ -1,0 +1,109 @@
+/** Writes what became of many deliveries in one transaction. */
+import { type Emit, type Runtime, systemActor, type Tx } from '@org/core'
+import type { StoredDelivery } from '../deliveries/schema.js'
+import type { DeliveryPatch } from '../deliveries/store.js'
+import type { EndpointsService } from '../endpoints/service.js'
+import type { WebhooksStorage, WebhooksStores } from '../storage/stores.js'
+import type { Outcome, Result } from './engine.js'
+
+export interface FinishOptions {
+  storage: WebhooksStorage
+  runtime: Runtime
+  endpoints: Pick<EndpointsService, 'settleDisabled'>
+  emit: Emit
+}
+
+/** What was finished, by what became of it; `fenced` are those whose lease somebody else had taken over. */
+export type FinishCounts = Record<Outcome['kind'] | 'fenced', number>
+
+export function noCounts(): FinishCounts {
+  return { delivered: 0, retry: 0, dead_letter: 0, held: 0, cancelled: 0, released: 0, fenced: 0 }
+}
+
+export type Finish = ReturnType<typeof createFinish>
+
+export function createFinish({ storage, runtime, endpoints, emit }: FinishOptions) {
+  return (results: readonly Result[]): Promise<FinishCounts> =>
+    storage.run(async (stores, tx) => {
+      const counts = noCounts()
+      const now = runtime.clock.now()
+      // Endpoints are locked before deliveries, as everywhere.
+      const disabled = await endpoints.settleDisabled(stores, heldEndpoints(results), tx)
+      const rows = new Map(
+        (await stores.deliveries.lockAll(results.map(({ job }) => job.delivery.id))).map((row) => [row.id, row]),
+      )
+      const patches: [id: string, patch: DeliveryPatch][] = []
+      const kept: Result[] = []
+      for (const result of results) {
+        const row = rows.get(result.job.delivery.id)
+        if (!row || row.leaseToken !== result.job.leaseToken) {
+          counts.fenced++
+          continue
+        }
+        const patch = patchFor(row, result, now, disabled)
+        patches.push([row.id, patch])
+        kept.push(result)
+        counts[result.outcome.kind]++
+        if (patch.status === 'dead_letter') await announce({ ...row, ...patch }, tx)
+      }
+      await write(stores, patches)
+      await stores.deliveries.insertAttempts(kept.flatMap(({ attempt }) => attempt ?? []))
+      return counts
+    })
+
+  function announce(row: StoredDelivery, tx: Tx): Promise<void> {
+    const { id, messageId, endpointId, eventType, attempts, lastStatus, lastError } = row
+    const data = { deliveryId: id, messageId, endpointId, eventType, attempts, lastStatus, lastError }
+    const scope = { tenantId: row.tenantId, actor: systemActor }
+    return emit(scope, { type: 'delivery.dead_lettered', resource: { type: 'delivery', id }, data }, tx)
+  }
+}
+
+function heldEndpoints(results: readonly Result[]): Map<string, { tenantId: string; gone: boolean }> {
+  const found = new Map<string, { tenantId: string; gone: boolean }>()
+  for (const { job, outcome } of results) {
+    if (outcome.kind !== 'held') continue
+    const { endpointId, tenantId } = job.delivery
+    found.set(endpointId, { tenantId, gone: outcome.gone || found.get(endpointId)?.gone === true })
+  }
+  return found
+}
+
+function patchFor(
+  row: StoredDelivery,
+  { outcome, attempt, job }: Result,
+  now: number,
+  disabled: ReadonlySet<string>,
+): DeliveryPatch {
+  const answered = attempt && { lastStatus: attempt.status, lastError: attempt.error }
+  // Nothing was sent, so nothing counts.
+  const uncounted = attempt ? {} : { attempts: row.attempts - 1, step: row.step - 1 }
+  const patch: DeliveryPatch = { leaseToken: null, ...answered, ...uncounted }
+  if (outcome.kind === 'delivered') return { ...patch, status: 'delivered', endedAt: now }
+  // Somebody cancelled it while it was being sent.
+  if (row.status !== 'pending') return patch
+  switch (outcome.kind) {
+    case 'retry':
+      return { ...patch, dueAt: outcome.dueAt }
+    case 'released':
+      return { ...patch, dueAt: now, step: row.step - 1 }
+    case 'held':
+      // It may have been enabled again while we were sending.
+      return disabled.has(job.delivery.endpointId) ? { ...patch, status: 'held' } : { ...patch, dueAt: now }
+    case 'dead_letter':
+    case 'cancelled':
+      return { ...patch, status: outcome.kind, endedAt: now }
+  }
+}
+
+/** One statement for each distinct patch: most deliveries of a batch end alike. */
+async function write({ deliveries }: WebhooksStores, patches: [id: string, patch: DeliveryPatch][]): Promise<void> {
+  const groups = new Map<string, { ids: string[]; patch: DeliveryPatch }>()
+  for (const [id, patch] of patches) {
+    const key = JSON.stringify(patch)
+    const group = groups.get(key)
+    if (group) group.ids.push(id)
+    else groups.set(key, { ids: [id], patch })
+  }
+  for (const { ids, patch } of groups.values()) await deliveries.updateAll(ids, patch)
+}

@@ -1,0 +1,25 @@
+/** Wakes one waiter. A notification that comes while nobody waits is kept for the next who does. */
+export class Signal {
+  #pending = false
+  #wake: (() => void) | undefined
+
+  notify(): void {
+    this.#pending = true
+    this.#wake?.()
+  }
+
+  /** Resolves at the next notification, or after `ms`. */
+  async wait(ms?: number): Promise<void> {
+    if (!this.#pending) {
+      await new Promise<void>((resolve) => {
+        const timer = ms === undefined ? undefined : setTimeout(resolve, ms)
+        this.#wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+    this.#pending = false
+    this.#wake = undefined
+  }
+}

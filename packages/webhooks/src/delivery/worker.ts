@@ -1,0 +1,119 @@
+/** Delivers until it is told to stop. Polling is the truth; a wake-up only makes it sooner. */
+import type { Clock, Logger } from '@org/core'
+import { z } from 'zod'
+import type { Pump } from './pump.js'
+import type { Sender } from './sender.js'
+import { Signal } from './signal.js'
+
+export const WorkerOptions = z.strictObject({
+  /** How many deliveries are sent at once: 100 unless told. */
+  concurrency: z.int().min(1).max(10_000).default(100),
+  /** How many of one endpoint this worker sends at once: 20 unless told. */
+  maxInFlightPerEndpoint: z.int().min(1).default(20),
+  /** The longest that an idle worker waits before it looks again, in milliseconds: 1,000 unless told. */
+  pollMs: z.int().min(1).max(60_000).default(1_000),
+})
+export type WorkerOptions = z.input<typeof WorkerOptions>
+
+export interface Worker {
+  /**
+   * Claims nothing more, waits for what is being sent and writes what came of it. What is still being sent after
+   * `graceMs` (the exchange's own deadline unless told) is ended and released, to be sent by whoever claims it next.
+   */
+  stop(options?: { graceMs?: number }): Promise<void>
+}
+
+export interface WorkerParts {
+  pump: Pump
+  sender: Sender
+  /** Notified when a send ends and when something is published. */
+  signal: Signal
+  anyDue: () => Promise<boolean>
+  pollMs: number
+  clock: Clock
+  logger: Logger
+}
+
+/** What an idle worker waits first, in milliseconds; each further wait is twice as long, up to `pollMs`. */
+const shortestWait = 10
+
+const shortestBackoff = 100
+const longestBackoff = 30_000
+
+/** How often a stopping worker tries to write its results before it leaves them to the ends of their leases. */
+const stopFlushes = 5
+
+export function runWorker(parts: WorkerParts, wakeUps: Set<() => void>): Worker {
+  const { pump, sender, signal, anyDue, pollMs, clock, logger } = parts
+  const stopped = new Signal()
+  let stopping = false
+  let wait = shortestWait
+
+  const wake = () => {
+    wait = shortestWait
+    signal.notify()
+  }
+  wakeUps.add(wake)
+
+  async function turn(): Promise<void> {
+    await pump.flush()
+    const claimed = pump.isFull || !(await anyDue()) ? 0 : await pump.claim()
+    if (claimed > 0) {
+      wait = shortestWait
+      return
+    }
+    if (stopping) return
+    if (pump.isFull) return signal.wait()
+    await signal.wait(wait)
+    wait = Math.min(wait * 2, pollMs)
+  }
+
+  async function run(): Promise<void> {
+    for (let failures = 0; !stopping; ) {
+      try {
+        await turn()
+        failures = 0
+      } catch (error) {
+        const backoff = Math.min(shortestBackoff * 2 ** failures++, longestBackoff)
+        logger.error('The webhooks worker failed and goes on', { error, nextTryInMs: backoff })
+        pump.dropExpired(clock.now())
+        await stopped.wait(backoff)
+      }
+    }
+  }
+
+  async function finishUp(): Promise<void> {
+    for (let failures = 0; !pump.isIdle; ) {
+      try {
+        await pump.flush()
+        if (pump.isSending) await signal.wait()
+      } catch (error) {
+        logger.error('The webhooks worker could not write its last results', { error })
+        if (++failures >= stopFlushes && !pump.isSending) return
+        await new Promise((resolve) => setTimeout(resolve, shortestBackoff * 2 ** Math.min(failures, 5)))
+      }
+    }
+  }
+
+  const running = run()
+  let ended: Promise<void> | undefined
+
+  async function end(graceMs: number | undefined): Promise<void> {
+    stopping = true
+    wakeUps.delete(wake)
+    signal.notify()
+    stopped.notify()
+    const timer = graceMs === undefined ? undefined : setTimeout(() => sender.abort(), graceMs)
+    await running
+    await finishUp()
+    clearTimeout(timer)
+    await sender.close()
+  }
+
+  return {
+    stop(options) {
+      ended ??= end(options?.graceMs)
+      return ended
+    },
+  }
+}

@@ -1,0 +1,9 @@
+/** What can go wrong in this module, beyond core's errors. Match on `code`. */
+import { defineErrors } from '@org/core'
+
+export const webhooksErrors = defineErrors('webhooks', {
+  endpoint_disabled: { status: 409, title: 'The endpoint is disabled' },
+  endpoint_deleted: { status: 409, title: 'The endpoint was deleted' },
+  delivery_in_flight: { status: 409, title: 'The delivery is being sent right now' },
+  delivery_ended: { status: 409, title: 'The delivery has already ended' },
+})

@@ -1,0 +1,16 @@
+import { pageOf, type Route, route } from '@org/core'
+import { EventType, type EventTypesService } from './service.js'
+
+export function eventTypeRoutes(eventTypes: EventTypesService): Route[] {
+  return [
+    route({
+      id: 'webhooks.listEventTypes',
+      method: 'GET',
+      path: '/event-types',
+      summary: 'List the event types, each with the JSON Schema of its data',
+      can: ['read', 'webhooks'],
+      response: pageOf(EventType),
+      handler: async () => ({ data: eventTypes.list(), next: null }),
+    }),
+  ]
+}

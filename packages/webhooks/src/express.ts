@@ -1,0 +1,10 @@
+/** The management API as an `express.Router()`, for Express 4 and 5. */
+import type { RouterOptions } from '@org/core'
+import { expressRouter } from '@org/core/express'
+import type { Request, Router } from 'express'
+import type { Webhooks } from './webhooks.js'
+
+/** Mount it where you like: `app.use('/api/webhooks', webhooksRouter(webhooks, { context }))`. */
+export function webhooksRouter(webhooks: Pick<Webhooks, 'http'>, options: RouterOptions<Request>): Router {
+  return expressRouter(webhooks.http, options)
+}

@@ -1,0 +1,31 @@
+/** Signed outgoing webhooks, published in the host's own transaction. */
+export type {
+  Attempt,
+  AttemptError,
+  DeadLetterQuery,
+  Delivery,
+  DeliveryQuery,
+  DeliveryStatus,
+} from './deliveries/schema.js'
+export { isAllowedAddress } from './delivery/address-guard.js'
+export { defaultSchedule } from './delivery/backoff.js'
+export type { NetworkOptions } from './delivery/sender.js'
+export type { Drained } from './delivery/service.js'
+export type { Worker, WorkerOptions } from './delivery/worker.js'
+export type {
+  CreateEndpoint,
+  Endpoint,
+  EndpointWithSecret,
+  RotateSecret,
+  SendTest,
+  TestSent,
+  UpdateEndpoint,
+} from './endpoints/schema.js'
+export { webhooksErrors } from './errors.js'
+export { defineEventTypes, type EventTypes, testEventType } from './event-types/catalogue.js'
+export { defaultEventTypes } from './event-types/defaults.js'
+export type { EventType } from './event-types/service.js'
+export type { Message, MessageBody, Publish, Published } from './messages/schema.js'
+export { type MemoryStorageOptions, memoryStorage } from './storage/memory/index.js'
+export type { WebhooksStorage, WebhooksStores } from './storage/stores.js'
+export { createWebhooks, type RetryOptions, type Webhooks, type WebhooksOptions } from './webhooks.js'

@@ -1,0 +1,12 @@
+/** The management API as a `@koa/router` Router, for Koa 2 and 3. */
+
+import type Router from '@koa/router'
+import type { RouterOptions } from '@org/core'
+import { koaRouter } from '@org/core/koa'
+import type { Context } from 'koa'
+import type { Webhooks } from './webhooks.js'
+
+/** Mount it where you like: `parent.use('/api/webhooks', webhooksRouter(webhooks, { context }).routes())`. */
+export function webhooksRouter(webhooks: Pick<Webhooks, 'http'>, options: RouterOptions<Context>): Router {
+  return koaRouter(webhooks.http, options)
+}

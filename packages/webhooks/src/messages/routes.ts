@@ -1,0 +1,19 @@
+import { type Route, route } from '@org/core'
+import { z } from 'zod'
+import { MessageView } from './schema.js'
+import type { MessagesService } from './service.js'
+
+export function messageRoutes(messages: Pick<MessagesService<never>, 'get'>): Route[] {
+  return [
+    route({
+      id: 'webhooks.getMessage',
+      method: 'GET',
+      path: '/messages/:id',
+      summary: 'Show a message and its data',
+      can: ['read', 'webhooks'],
+      params: z.object({ id: z.string() }),
+      response: MessageView,
+      handler: ({ params }, ctx) => messages.get(ctx, params.id),
+    }),
+  ]
+}

@@ -1,0 +1,60 @@
+import { ExternalId, Time, TimeView } from '@org/core'
+import { z } from 'zod'
+import type { EventTypes } from '../event-types/catalogue.js'
+
+const Channels = z.array(z.string().min(1).max(128)).min(1).max(5)
+
+/** One event on its way to the endpoints that subscribe to it. */
+export const Message = z.object({
+  /** The `webhook-id` of every attempt to every endpoint. */
+  id: z.string(),
+  type: z.string(),
+  channels: z.array(z.string()).nullable(),
+  idempotencyKey: z.string().nullable(),
+  /** How many endpoints it went to. */
+  deliveries: z.int(),
+  createdAt: Time,
+})
+export type Message = z.infer<typeof Message>
+
+/** With the body as it is signed and sent, byte for byte, by every attempt. */
+export type StoredMessage = Message & { tenantId: string; body: string; fingerprint: string }
+
+/** What a receiver gets: the body of Standard Webhooks (https://www.standardwebhooks.com). */
+export interface MessageBody {
+  type: string
+  /** When it was published, in RFC 3339. */
+  timestamp: string
+  data: unknown
+}
+
+export const PublishInput = z.strictObject({
+  tenantId: ExternalId,
+  type: z.string(),
+  data: z.unknown(),
+  idempotencyKey: z.string().min(1).max(128).optional(),
+  channels: Channels.optional(),
+})
+
+/** What `publish` takes: `data` is typed by the catalogue's schema for `type`. */
+export type Publish<Types extends EventTypes> = {
+  [Type in keyof Types & string]: {
+    tenantId: string
+    type: Type
+    data: z.input<Types[Type]>
+    /** The same key with the same content publishes once, for as long as the message exists. Per tenant. */
+    idempotencyKey?: string | undefined
+    /** Narrows the message to endpoints that hear one of these channels, and to those that hear all. */
+    channels?: string[] | undefined
+  }
+}[keyof Types & string]
+
+export interface Published {
+  messageId: string
+  /** How many endpoints it goes to. */
+  deliveries: number
+  /** True if the idempotency key was used before: this is the earlier message, and nothing new was written. */
+  duplicate: boolean
+}
+
+export const MessageView = Message.extend({ createdAt: TimeView, data: z.unknown() }).meta({ id: 'WebhookMessage' })

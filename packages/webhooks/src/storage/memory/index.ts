@@ -1,0 +1,36 @@
+/** Storage in memory: the default for trying things out. It is lost with the process. */
+import {
+  type IdempotencyRecord,
+  type MemoryDatabase,
+  type MemoryRows,
+  memoryDatabase,
+  memoryIdempotency,
+  memoryUnitOfWork,
+} from '@org/core'
+import type { Attempt, StoredDelivery } from '../../deliveries/schema.js'
+import type { StoredEndpoint } from '../../endpoints/schema.js'
+import type { StoredMessage } from '../../messages/schema.js'
+import type { WebhooksStorage } from '../stores.js'
+import { memoryDeliveries } from './deliveries.js'
+import { memoryEndpoints } from './endpoints.js'
+import { memoryMessages } from './messages.js'
+
+export interface MemoryStorageOptions {
+  /** Shared with other modules, so that the host can write to all of them in one transaction. */
+  database?: MemoryDatabase
+}
+
+/** Keeps everything in this process. */
+export function memoryStorage(options: MemoryStorageOptions = {}): WebhooksStorage {
+  const endpoints: MemoryRows<StoredEndpoint> = new Map()
+  const messages: MemoryRows<StoredMessage> = new Map()
+  const deliveries: MemoryRows<StoredDelivery> = new Map()
+  const attempts: MemoryRows<Attempt> = new Map()
+  const keys: MemoryRows<IdempotencyRecord> = new Map()
+  return memoryUnitOfWork(options.database ?? memoryDatabase(), (tx) => ({
+    endpoints: memoryEndpoints(endpoints, tx),
+    messages: memoryMessages(messages, tx),
+    deliveries: memoryDeliveries(deliveries, attempts, tx),
+    idempotency: memoryIdempotency(keys, tx),
+  }))
+}

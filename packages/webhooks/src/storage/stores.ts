@@ -1,0 +1,14 @@
+/** The storage port of this module: its stores, bound to one transaction. */
+import type { IdempotencyStore, Storage } from '@org/core'
+import type { DeliveryStore } from '../deliveries/store.js'
+import type { EndpointStore } from '../endpoints/store.js'
+import type { MessageStore } from '../messages/store.js'
+
+export interface WebhooksStores {
+  endpoints: EndpointStore
+  messages: MessageStore
+  deliveries: DeliveryStore
+  idempotency: IdempotencyStore
+}
+
+export type WebhooksStorage = Storage<WebhooksStores>
