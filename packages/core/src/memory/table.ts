@@ -41,6 +41,22 @@ export class MemoryTable<Row extends object> {
     return row ? structuredClone(row) : null
   }
 
+  /** Puts the row in place of the one with its key. @throws Error if that is missing or a unique key is taken. */
+  replace(row: Row): void {
+    const key = this.#options.key(row)
+    if (!this.#rows.has(key) || this.#conflicts(row)) throw new Error(`cannot replace ${key}`)
+    this.#set(key, structuredClone(row))
+  }
+
+  /** False if there was none. */
+  delete(key: string): boolean {
+    const row = this.#rows.get(key)
+    if (!row) return false
+    this.#rows.delete(key)
+    this.#tx.onRollback(() => this.#rows.set(key, row))
+    return true
+  }
+
   /** All rows that match, in insertion order. */
   filter(matches: (row: Row) => boolean): Row[] {
     const found: Row[] = []

@@ -1,0 +1,30 @@
+import { type Route, route } from '@org/core'
+import { CustomerInput, CustomerView } from './schema.js'
+import type { Customers } from './service.js'
+
+export function customerRoutes(customers: Customers): Route[] {
+  return [
+    route({
+      id: 'billing.getCustomer',
+      method: 'GET',
+      path: '/customer',
+      summary: 'Who pays for the tenant',
+      can: ['read', 'billing'],
+      response: CustomerView,
+      handler: async (_, ctx) => customers.ensure(ctx),
+    }),
+    route({
+      id: 'billing.updateCustomer',
+      method: 'PATCH',
+      path: '/customer',
+      summary: 'Change the billing address or the payment method',
+      can: ['update', 'billing'],
+      body: CustomerInput,
+      response: CustomerView,
+      handler: async ({ body }, ctx) => {
+        await customers.ensure(ctx)
+        return customers.update(ctx, body)
+      },
+    }),
+  ]
+}

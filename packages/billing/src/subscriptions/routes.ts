@@ -1,0 +1,125 @@
+import { pageOf, type Route, route, TimeView } from '@org/core'
+import { z } from 'zod'
+import { Interval } from '../catalog/schema.js'
+import { billingErrors as errors } from '../errors.js'
+import { InvoiceLineView, InvoicePreviewView } from '../invoices/schema.js'
+import {
+  CancelSubscription,
+  ChangeSubscription,
+  CreateSubscription,
+  ListSubscriptions,
+  SubscriptionView,
+} from './schema.js'
+import type { Subscriptions } from './service.js'
+
+const params = z.object({ id: z.string() })
+
+const ChangePreviewView = z
+  .object({
+    when: z.enum(['now', 'period_end', 'undo']),
+    effectiveAt: TimeView,
+    plan: z.string(),
+    interval: Interval,
+    invoice: InvoicePreviewView.nullable(),
+    usage: z.array(InvoiceLineView),
+  })
+  .meta({ id: 'BillingChangePreview' })
+
+const step = [errors.subscription_ended, errors.subscription_incomplete, errors.payment_in_progress]
+const changing = [...step, errors.no_change, errors.cancellation_scheduled, errors.payment_due]
+const paying = [errors.payment_declined, errors.payment_unavailable]
+
+export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
+  return [
+    route({
+      id: 'billing.getCurrentSubscription',
+      method: 'GET',
+      path: '/subscription',
+      summary: 'The live subscription; null on the default plan',
+      can: ['read', 'billing'],
+      response: z.object({ subscription: SubscriptionView.nullable() }),
+      handler: async (_, ctx) => ({ subscription: await subscriptions.current(ctx) }),
+    }),
+    route({
+      id: 'billing.listSubscriptions',
+      method: 'GET',
+      path: '/subscriptions',
+      summary: 'List subscriptions, the newest first',
+      can: ['read', 'billing'],
+      query: ListSubscriptions,
+      response: pageOf(SubscriptionView),
+      handler: ({ query }, ctx) => subscriptions.list(ctx, query),
+    }),
+    route({
+      id: 'billing.createSubscription',
+      method: 'POST',
+      path: '/subscriptions',
+      summary: 'Subscribe to a plan',
+      can: ['create', 'billing'],
+      body: CreateSubscription,
+      status: 201,
+      response: SubscriptionView,
+      errors: [errors.subscription_exists, ...paying],
+      handler: ({ body }, ctx) => subscriptions.create(ctx, body),
+    }),
+    route({
+      id: 'billing.getSubscription',
+      method: 'GET',
+      path: '/subscriptions/:id',
+      summary: 'Show a subscription',
+      can: ['read', 'billing'],
+      params,
+      response: SubscriptionView,
+      handler: ({ params: { id } }, ctx) => subscriptions.get(ctx, id),
+    }),
+    route({
+      id: 'billing.previewChange',
+      method: 'POST',
+      path: '/subscriptions/:id/preview',
+      summary: 'What a change would do and cost at this moment',
+      can: ['read', 'billing'],
+      params,
+      body: ChangeSubscription,
+      response: ChangePreviewView,
+      errors: [...changing, errors.renewal_due],
+      handler: ({ params: { id }, body }, ctx) => subscriptions.previewChange(ctx, id, body),
+    }),
+    route({
+      id: 'billing.changeSubscription',
+      method: 'POST',
+      path: '/subscriptions/:id/change',
+      summary: 'Change the plan or the interval',
+      description:
+        'Up, or to another interval: now, prorated. Down: when the period ends. To the present plan: undone.',
+      can: ['update', 'billing'],
+      params,
+      body: ChangeSubscription,
+      response: SubscriptionView,
+      errors: [...changing, ...paying],
+      handler: ({ params: { id }, body }, ctx) => subscriptions.change(ctx, id, body),
+    }),
+    route({
+      id: 'billing.cancelSubscription',
+      method: 'POST',
+      path: '/subscriptions/:id/cancel',
+      summary: 'End it when the paid period ends, or now',
+      can: ['update', 'billing'],
+      params,
+      body: CancelSubscription.optional(),
+      response: SubscriptionView,
+      errors: [...step, errors.no_change],
+      handler: ({ params: { id }, body }, ctx) => subscriptions.cancel(ctx, id, body),
+    }),
+    route({
+      id: 'billing.resumeSubscription',
+      method: 'POST',
+      path: '/subscriptions/:id/resume',
+      summary: 'Take a scheduled cancellation or change back',
+      can: ['update', 'billing'],
+      params,
+      response: SubscriptionView,
+      errors: [...step, errors.not_canceling],
+      handler: ({ params: { id } }, ctx) => subscriptions.resume(ctx, id),
+    }),
+  ]
+}

@@ -1,0 +1,299 @@
+/** The life of a subscription. */
+import { coreErrors, type Page, paginate, parse, type Scope } from '@org/core'
+import { billingPeriod } from '../arithmetic/period.js'
+import { planNamed, planOfRow, priceOf } from '../catalog/define.js'
+import type { Interval, Plan } from '../catalog/schema.js'
+import type { Deps } from '../deps.js'
+import { catchUp } from '../due-work/renew.js'
+import { billingErrors } from '../errors.js'
+import { issueInvoice } from '../invoices/issue.js'
+import { planLine, totals } from '../invoices/lines.js'
+import type { InvoiceLine, InvoicePreview } from '../invoices/schema.js'
+import { collect, declinedError, refuseInside } from '../payments/collect.js'
+import type { Payment } from '../payments/schema.js'
+import type { BillingStores } from '../storage/stores.js'
+import { applyChange, billWindow, endSubscription, overage, readWindow } from './apply.js'
+import { decideChange } from './decide.js'
+import { emitSubscription } from './events.js'
+import {
+  CancelSubscription,
+  ChangeSubscription,
+  CreateSubscription,
+  ListSubscriptions,
+  mainSlot,
+  type Subscription,
+} from './schema.js'
+
+/** What a change would do. */
+export interface ChangePreview {
+  /** `now`, `period_end`, or `undo`, which forgets a scheduled change. */
+  when: 'now' | 'period_end' | 'undo'
+  /** Epoch milliseconds. */
+  effectiveAt: number
+  plan: string
+  interval: Interval
+  /** What is charged at once; null if nothing is. */
+  invoice: InvoicePreview | null
+  /** What the usage so far costs, if its window ends early: it is billed by an invoice of its own. */
+  usage: InvoiceLine[]
+}
+
+/** `subscriptions` of a module; `PlanId` are the catalogue's plans. */
+export interface Subscriptions<PlanId extends string = string> {
+  /**
+   * Subscribes the tenant and charges the first period. The customer is made if there is none. Nothing is left if the
+   * payment is declined.
+   *
+   * @throws ProblemError `subscription_exists` (409) if the tenant has a live one, also one that is made at this very
+   *   moment; `payment_declined` (402); `invalid_input` for an unknown plan or an interval that it is not sold at.
+   */
+  create(scope: Scope, input: Omit<CreateSubscription, 'plan'> & { plan: PlanId }): Promise<Subscription>
+  /** @throws ProblemError `not_found`. */
+  get(scope: Scope, id: string): Promise<Subscription>
+  /** The tenant's live subscription; null on the default plan. */
+  current(scope: Scope): Promise<Subscription | null>
+  /** All of the tenant's, the newest first. */
+  list(scope: Scope, input?: ListSubscriptions): Promise<Page<Subscription>>
+  /** What {@link Subscriptions.change} would do at this moment, by the same rules. Errors are the same too. */
+  previewChange(
+    scope: Scope,
+    id: string,
+    input: Omit<ChangeSubscription, 'plan'> & { plan?: PlanId | undefined },
+  ): Promise<ChangePreview>
+  /**
+   * To a plan of higher or equal rank, or another interval: at once, charged by a prorated invoice; to a lower rank:
+   * when the period ends; to the plan that it is on: a scheduled change is forgotten. Nothing changes if the payment is
+   * declined. A scheduled cancellation stays.
+   *
+   * @throws ProblemError `no_change`, `subscription_ended`, `payment_in_progress`, `cancellation_scheduled` (409);
+   *   `payment_declined`, `payment_due` (402).
+   */
+  change(
+    scope: Scope,
+    id: string,
+    input: Omit<ChangeSubscription, 'plan'> & { plan?: PlanId | undefined },
+  ): Promise<Subscription>
+  /**
+   * Ends it when the paid period ends, or now: without a refund, and what was used beyond the plan is billed. A change
+   * that was scheduled is forgotten.
+   *
+   * @throws ProblemError `no_change`, `subscription_ended`, `payment_in_progress` (409).
+   */
+  cancel(scope: Scope, id: string, input?: CancelSubscription): Promise<Subscription>
+  /**
+   * Takes a scheduled cancellation or change back.
+   *
+   * @throws ProblemError `not_canceling`, `subscription_ended` (409).
+   */
+  resume(scope: Scope, id: string): Promise<Subscription>
+}
+
+export function createSubscriptions(deps: Deps): Subscriptions {
+  const { catalog, storage, runtime } = deps
+
+  /** The caller's, locked and able to take a step. */
+  async function lockSteady(stores: BillingStores, scope: Scope, id: string): Promise<Subscription> {
+    const subscription = await stores.subscriptions.lock(id)
+    if (subscription?.tenantId !== scope.tenantId) throw coreErrors.not_found()
+    assertSteady(subscription)
+    return subscription
+  }
+
+  /** Collects what a step charged; the caller waits for it. */
+  async function collected(scope: Scope, id: string, payment: Payment | null): Promise<Subscription> {
+    const declined = payment && (await collect(deps, scope, payment))
+    if (declined) throw declinedError(declined, true)
+    return service.get(scope, id)
+  }
+
+  async function update(scope: Scope, id: string, patch: (subscription: Subscription) => Partial<Subscription>) {
+    return storage.run(async (stores, tx) => {
+      const before = await lockSteady(stores, scope, id)
+      const after = { ...before, ...patch(before), updatedAt: runtime.clock.now() }
+      await stores.subscriptions.update(after)
+      await emitSubscription(deps, scope, 'updated', after, tx, before)
+      return after
+    }, scope.tx)
+  }
+
+  const service: Subscriptions = {
+    async create(scope, input) {
+      const { plan: id, interval } = parse(CreateSubscription, input)
+      const plan = planNamed(catalog, id)
+      refuseInside(deps, scope)
+      const started = await storage.run((stores, tx) => start(deps, stores, scope, plan, interval, tx), scope.tx)
+      return collected(scope, started.id, started.payment)
+    },
+
+    async get(scope, id) {
+      const found = await storage.read((stores) => stores.subscriptions.get(scope.tenantId, id), scope.tx)
+      if (!found) throw coreErrors.not_found()
+      return found
+    },
+
+    current: (scope) => storage.read((stores) => stores.subscriptions.live(scope.tenantId, mainSlot), scope.tx),
+
+    async list(scope, input = {}) {
+      const { status, ...page } = parse(ListSubscriptions, input)
+      const list = (slice: { limit: number; after: [string] | null }) =>
+        storage.read((stores) => stores.subscriptions.list(scope.tenantId, { status }, slice), scope.tx)
+      return paginate(page, ['string'], list, (row) => [row.id])
+    },
+
+    async previewChange(scope, id, input) {
+      const wanted = parse(ChangeSubscription, input)
+      const subscription = await service.get(scope, id)
+      assertSteady(subscription)
+      const now = runtime.clock.now()
+      if (subscription.currentPeriodEnd <= now) throw billingErrors.renewal_due({ detail: 'Call `runDueWork` first.' })
+      const decision = decideChange(catalog, subscription, wanted, now)
+      const { plan, interval, currentPeriodEnd } = subscription
+      if (decision.when === 'undo') return { when: 'undo', effectiveAt: now, plan, interval, invoice: null, usage: [] }
+      if (decision.when === 'period_end') {
+        return { when: 'period_end', effectiveAt: currentPeriodEnd, ...decision.scheduled, invoice: null, usage: [] }
+      }
+      return storage.read(async (stores) => {
+        const balance = (await stores.customers.get(scope.tenantId))?.balance ?? 0
+        const { lines, next, endsWindow } = decision
+        const invoice = { currency: catalog.currency, lines, ...totals(lines, balance) }
+        const usage = endsWindow ? overage(deps, subscription, await readWindow(stores, subscription), now) : []
+        return { when: 'now', effectiveAt: now, plan: next.plan, interval: next.interval, invoice, usage }
+      }, scope.tx)
+    },
+
+    async change(scope, id, input) {
+      const wanted = parse(ChangeSubscription, input)
+      await service.get(scope, id)
+      refuseInside(deps, scope)
+      await catchUp(deps, scope, id, runtime.clock.now())
+      const payment = await storage.run(async (stores, tx) => {
+        const before = await lockSteady(stores, scope, id)
+        const decision = decideChange(catalog, before, wanted, runtime.clock.now())
+        if (decision.when !== 'now') {
+          const scheduledChange = decision.when === 'undo' ? null : decision.scheduled
+          const after = { ...before, scheduledChange, updatedAt: runtime.clock.now() }
+          await stores.subscriptions.update(after)
+          await emitSubscription(deps, scope, 'updated', after, tx, before)
+          return null
+        }
+        const { next, lines, billed, endsWindow } = decision
+        const { period, ...terms } = next
+        const change = { ...terms, periodStart: period.start, periodEnd: period.end, billed, endsWindow }
+        const reason = 'subscription_change'
+        const draft = { subscriptionId: id, reason, lines, period, change, untilPaid: true } as const
+        const issued = await issueInvoice(deps, stores, scope, draft, tx)
+        if (!issued.payment)
+          return (await applyChange(deps, stores, scope, before, change, issued.invoice.id, tx)).payment
+        await stores.subscriptions.update({ ...before, pendingInvoiceId: issued.invoice.id })
+        return issued.payment
+      }, scope.tx)
+      return collected(scope, id, payment)
+    },
+
+    async cancel(scope, id, input = {}) {
+      const { when } = parse(CancelSubscription, input)
+      await service.get(scope, id)
+      refuseInside(deps, scope)
+      await catchUp(deps, scope, id, runtime.clock.now())
+      if (when === 'period_end') {
+        return update(scope, id, (before) => {
+          if (before.cancelAtPeriodEnd) throw billingErrors.no_change({ detail: 'It ends with the period already.' })
+          return { cancelAtPeriodEnd: true, canceledAt: runtime.clock.now(), scheduledChange: null }
+        })
+      }
+      const payment = await storage.run(async (stores, tx) => {
+        const now = runtime.clock.now()
+        const subscription = await lockSteady(stores, scope, id)
+        const due = await billWindow(deps, stores, scope, subscription, now, 'subscription_end', tx)
+        await endSubscription(deps, stores, scope, subscription, now, tx)
+        return due
+      }, scope.tx)
+      // It has ended whether or not the last invoice is paid at once.
+      if (payment) await collect(deps, scope, payment)
+      return service.get(scope, id)
+    },
+
+    async resume(scope, id) {
+      await service.get(scope, id)
+      refuseInside(deps, scope)
+      await catchUp(deps, scope, id, runtime.clock.now())
+      return update(scope, id, (before) => {
+        if (!before.cancelAtPeriodEnd && !before.scheduledChange) throw billingErrors.not_canceling()
+        return { cancelAtPeriodEnd: false, canceledAt: null, scheduledChange: null }
+      })
+    },
+  }
+  return service
+}
+
+/** @throws ProblemError if it has ended or waits for a payment. */
+function assertSteady(subscription: Subscription): void {
+  if (subscription.liveSlot === null) throw billingErrors.subscription_ended({ detail: 'Create a new one.' })
+  if (subscription.status === 'incomplete') throw billingErrors.subscription_incomplete()
+  if (subscription.pendingInvoiceId === null) return
+  throw billingErrors.payment_in_progress({ detail: 'Wait for it; `runDueWork` sees to one that was cut off.' })
+}
+
+/** Takes the tenant's slot and drafts the first invoice. */
+async function start(
+  deps: Deps,
+  stores: BillingStores,
+  scope: Scope,
+  plan: Plan,
+  asked: Interval | undefined,
+  tx: object,
+): Promise<{ id: string; payment: Payment | null }> {
+  const interval = asked ?? (plan.prices.month === undefined && plan.prices.year !== undefined ? 'year' : 'month')
+  const amount = priceOf(plan, interval)
+  const now = deps.runtime.clock.now()
+  const period = billingPeriod({ anchor: now, interval, at: now })
+  const subscription: Subscription = {
+    id: deps.runtime.id('sub'),
+    tenantId: scope.tenantId,
+    plan: plan.id,
+    interval,
+    currency: deps.catalog.currency,
+    amount,
+    status: 'incomplete',
+    anchor: now,
+    currentPeriodStart: period.start,
+    currentPeriodEnd: period.end,
+    cancelAtPeriodEnd: false,
+    scheduledChange: null,
+    canceledAt: null,
+    endedAt: null,
+    pastDueSince: null,
+    createdAt: now,
+    updatedAt: now,
+    liveSlot: mainSlot,
+    billed: amount,
+    billedInvoiceId: null,
+    pendingInvoiceId: null,
+  }
+  const { id } = subscription
+  if (!(await stores.subscriptions.insert(subscription))) {
+    throw billingErrors.subscription_exists({ detail: 'Change it, or cancel it first.' })
+  }
+  const { invoice, payment } = await issueInvoice(
+    deps,
+    stores,
+    scope,
+    {
+      subscriptionId: id,
+      reason: 'subscription_create',
+      lines: [planLine(planOfRow(deps.catalog, subscription), interval, amount, period)],
+      period,
+      periodKey: `${id}:${period.start}`,
+      untilPaid: true,
+    },
+    tx,
+  )
+  if (payment) {
+    await stores.subscriptions.update({ ...subscription, billedInvoiceId: invoice.id, pendingInvoiceId: invoice.id })
+    return { id, payment }
+  }
+  const active: Subscription = { ...subscription, status: 'active', billedInvoiceId: invoice.id }
+  await stores.subscriptions.update(active)
+  await emitSubscription(deps, scope, 'created', active, tx)
+  return { id, payment: null }
+}
