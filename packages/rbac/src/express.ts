@@ -1,4 +1,5 @@
 /** @org/rbac on Express 4 and 5. */
+import type { RouterOptions } from '@org/core'
 import { type ExpressContext, expressGuard, expressRouter } from '@org/core/express'
 import type { Request, RequestHandler, Router } from 'express'
 import { permissionGuard, type Row, warnOfClosedRoutes } from './guard.js'
@@ -7,7 +8,7 @@ import type { ActionOf, Rbac, ResourceOf, Resources } from './index.js'
 export type { ExpressContext }
 
 /** All routes: `app.use('/api/rbac', rbacRouter(rbac, { context: rbac.context((req) => …) }))`. */
-export function rbacRouter<R extends Resources>(rbac: Rbac<R>, options: Parameters<typeof expressRouter>[1]): Router {
+export function rbacRouter<R extends Resources>(rbac: Rbac<R>, options: RouterOptions<Request>): Router {
   warnOfClosedRoutes(rbac)
   return expressRouter(rbac.http, options)
 }

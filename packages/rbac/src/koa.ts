@@ -1,5 +1,6 @@
 /** @org/rbac on Koa 2 and 3. */
 import type Router from '@koa/router'
+import type { RouterOptions } from '@org/core'
 import { type KoaContext, koaGuard, koaRouter } from '@org/core/koa'
 import type { Context, Middleware } from 'koa'
 import { permissionGuard, type Row, warnOfClosedRoutes } from './guard.js'
@@ -8,7 +9,7 @@ import type { ActionOf, Rbac, ResourceOf, Resources } from './index.js'
 export type { KoaContext }
 
 /** All routes: `router.use('/api/rbac', rbacRouter(rbac, { context: rbac.context((ctx) => …) }).routes())`. */
-export function rbacRouter<R extends Resources>(rbac: Rbac<R>, options: Parameters<typeof koaRouter>[1]): Router {
+export function rbacRouter<R extends Resources>(rbac: Rbac<R>, options: RouterOptions<Context>): Router {
   warnOfClosedRoutes(rbac)
   return koaRouter(rbac.http, options)
 }

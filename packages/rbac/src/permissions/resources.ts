@@ -30,7 +30,7 @@ export function checkName(kind: string, name: string): void {
   if (/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(name) && !reserved.has(name)) return
   throw coreErrors.setup_error({
     detail:
-      `"${name}" cannot name a ${kind}: use a letter and then at most 63 letters, digits, "_" or "-"; ` +
+      `The ${kind} name "${name}" cannot be used: write a letter and then at most 63 letters, digits, "_" or "-"; ` +
       `${[...reserved].join(', ')} are reserved.`,
   })
 }

@@ -1,0 +1,98 @@
+/** Two processes on one real database at the same moment. */
+import type { Actor } from '@org/core'
+import { recordingLogger } from '@org/core/testing'
+import { createRbac, type RbacStorage } from '@org/rbac'
+import type { OpenStorage } from '@org/rbac/testing'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { storages } from './storages.js'
+
+const logger = recordingLogger()
+const user = (id: string): Actor => ({ type: 'user', id })
+const rounds = 15
+
+for (const { name, missing, open } of await storages()) {
+  describe.skipIf(missing)(`at the same moment on ${name}`, () => {
+    let opened: OpenStorage & { second(): RbacStorage }
+    const make = (storage: RbacStorage) => createRbac({ storage, logger })
+    let here: ReturnType<typeof make>
+    let there: ReturnType<typeof make>
+
+    beforeAll(async () => {
+      opened = await open()
+      here = make(opened.storage)
+      there = make(opened.second())
+    })
+    afterAll(() => opened.close())
+
+    const codes = (results: PromiseSettledResult<unknown>[]) =>
+      results.map((result) => (result.status === 'fulfilled' ? 'done' : result.reason.code)).sort()
+
+    it('two owners demote each other, and exactly one does', async () => {
+      for (let round = 0; round < rounds; round++) {
+        const tenantId = `owners ${round}`
+        for (const userId of ['ann', 'bob']) await here.assignments.assign({ tenantId }, { userId, role: 'owner' })
+        const results = await Promise.allSettled([
+          here.assignments.unassign({ tenantId, actor: user('ann') }, { userId: 'bob', role: 'owner' }),
+          there.assignments.unassign({ tenantId, actor: user('bob') }, { userId: 'ann', role: 'owner' }),
+        ])
+        expect(codes(results)).toEqual(['done', 'exceeds_own_rights'])
+        expect((await here.assignments.list({ tenantId })).data).toHaveLength(1)
+      }
+    })
+
+    it('two owners leave, and exactly one does', async () => {
+      for (let round = 0; round < rounds; round++) {
+        const tenantId = `leavers ${round}`
+        for (const userId of ['ann', 'bob']) await here.assignments.assign({ tenantId }, { userId, role: 'owner' })
+        const results = await Promise.allSettled([
+          here.assignments.unassign({ tenantId, actor: user('ann') }, { userId: 'ann', role: 'owner' }),
+          there.assignments.unassign({ tenantId }, { userId: 'bob', role: 'owner' }),
+        ])
+        expect(codes(results)).toEqual(['done', 'last_owner'])
+        expect(await here.whoCan('team', 'delete', { tenantId })).toHaveLength(1)
+      }
+    })
+
+    it('an admin who is demoted assigns before or not at all', async () => {
+      for (let round = 0; round < rounds; round++) {
+        const tenantId = `admins ${round}`
+        await here.assignments.assign({ tenantId }, { userId: 'adam', role: 'admin' })
+        const results = await Promise.allSettled([
+          here.assignments.unassign({ tenantId }, { userId: 'adam', role: 'admin' }),
+          there.assignments.assign({ tenantId, actor: user('adam') }, { userId: 'eve', role: 'developer' }),
+        ])
+        expect(codes(results)).toContain('done')
+        const { data } = await here.audit.query({ tenantId })
+        const assigned = data.findIndex(({ actor }) => actor.id === 'adam')
+        const demoted = data.findIndex(({ action }) => action === 'assignment.deleted')
+        expect(demoted).toBeGreaterThanOrEqual(0)
+        expect(assigned === -1 ? 'exceeds_own_rights' : 'done').toBe(codes(results)[1] ?? '')
+      }
+    })
+
+    it('the same role is assigned many times, and there is one assignment and one entry', async () => {
+      for (let round = 0; round < rounds; round++) {
+        const tenantId = `twins ${round}`
+        const made = await Promise.all(
+          [here, there, here, there].map((rbac) =>
+            rbac.assignments.assign({ tenantId }, { userId: 'ann', role: 'owner' }),
+          ),
+        )
+        expect(new Set(made.map(({ id }) => id)).size).toBe(1)
+        expect((await here.assignments.list({ tenantId })).data).toEqual([made[0]])
+        expect((await here.audit.query({ tenantId })).data).toHaveLength(1)
+      }
+    })
+
+    it('many sign up, each in a transaction of the host', async () => {
+      const ids = Array.from({ length: 20 }, (_, i) => `sign-up ${i}`)
+      const signUp = (tenantId: string) =>
+        opened.transaction(async (tx) => {
+          await here.assignments.assign({ tenantId, tx }, { userId: 'ann', role: 'owner' })
+          await here.audit.log({ tenantId, action: 'tenant.created' }, { tx })
+        })
+      await Promise.all(ids.map(signUp))
+      for (const tenantId of ids) expect(await there.checkPermission('ann', 'keys', 'read', { tenantId })).toBe(true)
+    })
+  })
+}
