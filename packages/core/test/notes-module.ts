@@ -5,6 +5,7 @@ import {
   type HttpModule,
   type IdempotencyRecord,
   type Logger,
+  type MemoryDatabase,
   memoryDatabase,
   memoryIdempotency,
   memoryUnitOfWork,
@@ -28,10 +29,11 @@ interface StoredNote {
   secret: string
 }
 
-export function notesModule(logger: Logger): HttpModule & { notes: StoredNote[] } {
+export function notesModule(logger: Logger): HttpModule & { notes: StoredNote[]; database: MemoryDatabase } {
   const runtime = createRuntime({ logger, clock: { now: () => Date.UTC(2026, 0, 1) } })
   const keys = new Map<string, IdempotencyRecord>()
-  const storage = memoryUnitOfWork(memoryDatabase(), (tx) => memoryIdempotency(keys, tx))
+  const database = memoryDatabase()
+  const storage = memoryUnitOfWork(database, (tx) => memoryIdempotency(keys, tx))
   const notes: StoredNote[] = []
   const routes = [
     route({
@@ -132,6 +134,7 @@ export function notesModule(logger: Logger): HttpModule & { notes: StoredNote[] 
   return {
     name: 'notes',
     notes,
+    database,
     routes,
     runtime,
     transaction: (work, tx) => storage.run(work, tx),

@@ -1,4 +1,4 @@
-import { contextOf, type RequestContext } from '@org/core'
+import { contextOf, type RequestContext, type Tx } from '@org/core'
 import { expressGuard, expressRouter } from '@org/core/express'
 import { koaGuard, koaRouter } from '@org/core/koa'
 import { type HttpServer, httpTargets, mounted, recordingLogger } from '@org/core/testing'
@@ -10,6 +10,9 @@ const can = (...allowed: string[]) => ({
   can: (action: string, subject: string | object) => allowed.includes(`${String(subject)}:${action}`),
 })
 
+/** The host's own transaction, for a host that opens one for each request. */
+let hostTransaction: Tx | undefined
+
 /** `x-user: anna` may do everything, `x-user: rita` may read, `x-user: broken` has a context without an ability. */
 function context({ headers }: { headers: Record<string, unknown> }): RequestContext | null {
   const user = headers['x-user']
@@ -20,6 +23,7 @@ function context({ headers }: { headers: Record<string, unknown> }): RequestCont
   return {
     tenantId,
     actor,
+    tx: hostTransaction,
     ability: user === 'anna' ? can('notes:read', 'notes:create', 'notes:delete') : can('notes:read'),
   }
 }
@@ -154,6 +158,18 @@ for (const target of httpTargets()) {
     it('forgets an Idempotency-Key whose request failed', async () => {
       await create('', { 'idempotency-key': 'k2' }).expect(422)
       await create('fine', { 'idempotency-key': 'k2' }).expect(201)
+    })
+
+    it("keeps an Idempotency-Key only if the host's own transaction commits", async () => {
+      const key = { 'idempotency-key': 'k3' }
+      const rolledBack = module.database.transaction(async (tx) => {
+        hostTransaction = tx
+        await create('first', key).expect(201)
+        throw new Error('the host changed its mind')
+      })
+      await expect(rolledBack).rejects.toThrow('changed its mind')
+      hostTransaction = undefined
+      await create('second', key).expect(201)
     })
 
     it('tells the handler who asked, and from where', async () => {

@@ -77,7 +77,8 @@ async function answer(
     key: idempotencyKey(key),
     input: [input.params, input.body],
   }
-  await module.outside((store) => store.purge(now))
+  // Inside the host's transaction there may be no second connection to do it on.
+  if (!context.tx) await module.outside((store) => store.purge(now))
   const { response, replayed } = await module.transaction(async (store, tx) => {
     return onceForKey(store, once, now, async () => {
       const { status, body } = await work({ ...context, tx })
