@@ -53,6 +53,30 @@ for (const { name, missing, open } of await storages()) {
       }
     })
 
+    // SQLite and memory have one transaction that writes at a time.
+    const manyWriters = name === 'postgres' || name === 'mariadb'
+    if (manyWriters)
+      it('two owners leave in transactions of the host that began before, and exactly one does', async () => {
+        for (let round = 0; round < rounds; round++) {
+          const tenantId = `old ${round}`
+          for (const userId of ['ann', 'bob']) await here.assignments.assign({ tenantId }, { userId, role: 'owner' })
+          let waiting = 2
+          let open = () => {}
+          const bothRead = new Promise<void>((resolve) => {
+            open = resolve
+          })
+          const leave = (userId: string) =>
+            opened.transaction(async (tx) => {
+              expect(await here.whoCan('team', 'delete', { tenantId, tx })).toEqual(['ann', 'bob'])
+              if (--waiting === 0) open()
+              await bothRead
+              await here.assignments.unassign({ tenantId, tx, actor: user(userId) }, { userId, role: 'owner' })
+            })
+          const results = await Promise.allSettled(['ann', 'bob'].map(leave))
+          expect(codes(results)).toEqual(['done', 'last_owner'])
+        }
+      })
+
     it('an admin who is demoted assigns before or not at all', async () => {
       for (let round = 0; round < rounds; round++) {
         const tenantId = `admins ${round}`

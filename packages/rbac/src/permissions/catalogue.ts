@@ -37,7 +37,7 @@ export class Catalogue {
   }
 
   /** What is wrong with a permission in a role, with the known values; null if nothing is. */
-  complaint(permission: string): string | null {
+  whatIsWrong(permission: string): string | null {
     const parts = parsePermission(permission)
     if (!parts) return `"${permission}" is not a permission; write "resource:action", "resource:*", "*:action" or "*"`
     const { resource, action } = parts

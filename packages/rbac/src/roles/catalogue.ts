@@ -46,7 +46,7 @@ export class RoleCatalogue {
 }
 
 function predefinedWithin(catalogue: Catalogue): Record<string, unknown> {
-  const known = (permissions: readonly string[]) => permissions.filter((text) => catalogue.complaint(text) === null)
+  const known = (permissions: readonly string[]) => permissions.filter((text) => catalogue.whatIsWrong(text) === null)
   const entries = Object.entries(predefinedRoles).map(([key, role]) => [
     key,
     { ...role, permissions: known(role.permissions) },
@@ -58,7 +58,7 @@ function roleOf(catalogue: Catalogue, key: string, definition: unknown): Role {
   checkName('role', key)
   const parsed = RoleDefinition.safeParse(definition)
   const complaint = parsed.success
-    ? parsed.data.permissions.map((text) => catalogue.complaint(text)).find((found) => found !== null)
+    ? parsed.data.permissions.map((text) => catalogue.whatIsWrong(text)).find((found) => found !== null)
     : z.prettifyError(parsed.error)
   if (!parsed.success || complaint) throw coreErrors.setup_error({ detail: `The role "${key}": ${complaint}.` })
   const { name = key, description = null, permissions } = parsed.data
