@@ -1,0 +1,114 @@
+/** The app: the host's own routes, and the modules mounted beside them. This is the only file that knows Koa. */
+import { bodyParser } from '@koa/bodyparser'
+import Router from '@koa/router'
+import { billingRouter, meterUsage, requireFeature } from '@org/billing/koa'
+import { contextOf } from '@org/rbac'
+import { rbacRouter, requirePermission } from '@org/rbac/koa'
+import { webhooksRouter } from '@org/webhooks/koa'
+import type { Knex } from 'knex'
+import Koa, { type Context } from 'koa'
+import { signIn, type User, userOfSession } from './accounts.js'
+import { createKey, createProject, keyOfSecret, listKeys, NameTaken, revokeKey } from './keys.js'
+import type { Modules } from './modules.js'
+import { createTraffic } from './traffic.js'
+
+export function createApp(knex: Knex, modules: Modules) {
+  const { rbac, webhooks, billing } = modules
+  const app = new Koa()
+  const router = new Router()
+  app.use(bodyParser())
+
+  // Who is asking? The one thing that every module must be told.
+  const context = rbac.context(async (ctx: Context) => {
+    const user = await userOfSession(knex, ctx.cookies.get('session'))
+    return user && { tenantId: user.tenantId, userId: user.id }
+  })
+
+  // The three modules, each one line.
+  router.use('/api/rbac', rbacRouter(rbac, { context }).routes())
+  router.use('/api/webhooks', webhooksRouter(webhooks, { context }).routes())
+  router.use('/api/billing', billingRouter(billing, { context }).routes())
+
+  // The host's own sign-in.
+  router.post('/sign-in', async (ctx) => {
+    const { email, password } = bodyOf(ctx)
+    const token = await signIn(knex, email ?? '', password ?? '')
+    if (!token) return answer(ctx, 401, { error: 'wrong e-mail or password' })
+    ctx.cookies.set('session', token, { httpOnly: true, sameSite: 'lax' })
+    ctx.status = 204
+  })
+
+  // The host's own routes, guarded: a permission goes in front, the handler stays as it was.
+  const may = <R extends 'keys' | 'projects'>(resource: R, action: 'create' | 'read') =>
+    requirePermission(rbac, resource, action, { context })
+
+  router.post('/projects', may('projects', 'create'), async (ctx) => {
+    answer(ctx, 201, await createProject(knex, userOf(ctx), bodyOf(ctx).name ?? ''))
+  })
+
+  router.get('/keys', may('keys', 'read'), async (ctx) => {
+    answer(ctx, 200, { data: await listKeys(knex, userOf(ctx)) })
+  })
+
+  router.post('/projects/:id/keys', may('keys', 'create'), async (ctx) => {
+    try {
+      const key = await createKey(knex, modules, userOf(ctx), ctx.params.id ?? '', bodyOf(ctx).name ?? '')
+      if (!key) return answer(ctx, 404, { error: 'no such project' })
+      answer(ctx, 201, key)
+    } catch (error) {
+      if (!(error instanceof NameTaken)) throw error
+      answer(ctx, 409, { error: 'a key of this name exists' })
+    }
+  })
+
+  router.delete('/keys/:id', requirePermission(rbac, 'keys', 'delete', { context }), async (ctx) => {
+    if (!(await revokeKey(knex, modules, userOf(ctx), ctx.params.id ?? '')))
+      return answer(ctx, 404, { error: 'no such key' })
+    ctx.status = 204
+  })
+
+  router.get('/sso', requireFeature(billing, 'sso', { context }), (ctx) => {
+    answer(ctx, 200, { metadata: 'https://gateway.example/saml' })
+  })
+
+  // The product: a gateway that callers reach with an API key, metered and rate limited.
+  const keyContext = async (ctx: Context) => {
+    const key = await keyOfSecret(knex, ctx.get('x-api-key'))
+    return key && { tenantId: key.tenantId, actor: { type: 'key' as const, id: key.id }, ability: { can: () => false } }
+  }
+  const traffic = createTraffic(modules, { requestsPerSecond: 50 })
+
+  router.get('/v1/*splat', meterUsage(billing, 'requests', { context: keyContext }), async (ctx) => {
+    const context = contextOf(ctx)
+    if (!context) throw new Error('meterUsage comes first')
+    const caller = { tenantId: context.tenantId, keyId: context.actor.id }
+    const wait = await traffic.refuseFor(caller)
+    if (wait > 0) {
+      ctx.set('retry-after', String(wait))
+      return answer(ctx, 429, { error: 'too fast' })
+    }
+    const done = await traffic.started(caller, ctx.method, ctx.path)
+    const status = ctx.path === '/v1/broken' ? 502 : 200
+    await done(status)
+    answer(ctx, status, { path: ctx.path, status })
+  })
+
+  app.use(router.routes())
+  return app.callback()
+}
+
+function bodyOf(ctx: Context): Record<string, string | undefined> {
+  return (ctx.request as { body?: Record<string, string> }).body ?? {}
+}
+
+function answer(ctx: Context, status: number, body: object): void {
+  ctx.status = status
+  ctx.body = body
+}
+
+/** Behind `requirePermission` the context is there. */
+function userOf(ctx: Context): User {
+  const context = contextOf(ctx)
+  if (!context) throw new Error('this route must stand behind a guard')
+  return { id: context.actor.id, tenantId: context.tenantId, email: '' }
+}
