@@ -1,0 +1,122 @@
+/** What the guides show is what runs here: every block of code comes out of a sample, and every sample is run. */
+import { readFileSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { coreErrors, type ErrorFactory } from '@org/core'
+import { type OpenDatabase, testDatabases } from '@org/core/testing'
+import { createRbac, predefinedRoles, rbacErrors } from '@org/rbac'
+import { knexStorage, migrate } from '@org/rbac/knex'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import * as calls from './samples/calls.js'
+import { createApp as expressApp } from './samples/express.js'
+import { createApp as koaApp } from './samples/koa.js'
+
+const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
+const guide = read('../../../docs/rbac/README.md')
+const readme = read('../README.md')
+/** Samples are indented as their files are, blocks as the guide is. */
+const flat = (text: string) => text.replace(/^[ \t]+/gm, '').trim()
+
+describe('the guides', () => {
+  it('show code that is run', () => {
+    const samples = ['express', 'koa', 'calls'].map((name) => flat(read(`./samples/${name}.ts`)))
+    const blocks = [...guide.matchAll(/^```ts\n(.*?)^```/gms), ...readme.matchAll(/^```ts\n(.*?)^```/gms)]
+    expect(blocks.length).toBeGreaterThan(10)
+    for (const [, block = ''] of blocks) {
+      const shown = samples.some((sample) => sample.includes(flat(block)))
+      expect(shown, `not in a sample:\n${block}`).toBe(true)
+    }
+  })
+
+  it('list every route, every error of ours and every predefined role', () => {
+    const rbac = createRbac({ logger: { debug() {}, info() {}, warn() {}, error() {} } })
+    for (const { method, path } of rbac.http.routes) expect(guide).toContain(`| \`${method} ${path}\` |`)
+    const errors: ErrorFactory[] = [...Object.values(rbacErrors), coreErrors.forbidden, coreErrors.setup_error]
+    for (const { code, status } of errors) expect(guide).toContain(`| \`${code}\` | ${status} |`)
+    for (const [key, { name, permissions }] of Object.entries(predefinedRoles)) {
+      const rights = permissions.map((permission) => `\`${permission}\``).join(', ')
+      expect(guide).toContain(`| \`${key}\` | ${name} | ${rights} |`)
+    }
+  })
+})
+
+describe('the samples', () => {
+  let database: OpenDatabase
+  const logger = { debug() {}, info() {}, warn() {}, error() {} }
+  const rbacOf = () => createRbac({ logger, storage: knexStorage(database.knex) })
+
+  beforeEach(async () => {
+    const sqlite = (await testDatabases()).find(({ name }) => name === 'sqlite')
+    if (!sqlite) throw new Error('SQLite is always there')
+    database = await sqlite.open()
+    await database.knex.schema.createTable('tenants', (table) => {
+      for (const name of ['id', 'name']) table.text(name)
+    })
+    await database.knex.schema.createTable('keys', (table) => table.text('id'))
+  })
+  afterEach(() => database.close())
+
+  for (const [name, createApp] of [
+    ['Express', expressApp],
+    ['Koa', koaApp],
+  ] as const) {
+    it(`guard a route on ${name}`, async () => {
+      const app = await createApp(database.knex)
+      await calls.firstOwner(rbacOf())
+      const server = createServer(('callback' in app ? app.callback() : app) as RequestListener)
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      const ask = (token: string, method: string, path: string) =>
+        fetch(url + path, { method, headers: { authorization: `Bearer ${token}` } })
+      expect((await ask('nobody', 'POST', '/keys')).status).toBe(401)
+      expect((await ask('dev-1', 'POST', '/keys')).status).toBe(403)
+      const made = await ask('olga-1', 'POST', '/keys')
+      expect([made.status, await made.json()]).toEqual([201, { createdBy: 'olga' }])
+      const fetchMe = async () => (await ask('olga-1', 'GET', '/api/rbac/me')).json() as Promise<{ rules: [] }>
+      expect(await calls.browser(fetchMe)).toBe(true)
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    })
+  }
+
+  it('do what the guide says', async () => {
+    const { knex } = database
+    await migrate(knex)
+    const rbac = rbacOf()
+    await calls.signUp(knex, rbac, { tenantId: 'acme', name: 'Acme', userId: 'olga' })
+    expect(await rbac.checkPermission('olga', 'keys', 'read', { tenantId: 'acme' })).toBe(true)
+    expect(await calls.singleTenant(rbac)).toBe(true)
+
+    await rbac.assignments.assign({ tenantId: 'acme' }, { userId: 'dev', role: 'developer' })
+    const { may, permissions, ability, why, who } = await calls.questions(rbac)
+    expect([may, ability.can('create', 'keys'), why.allowed, calls.pure(permissions)]).toEqual([true, true, true, true])
+    expect(who).toEqual(['dev', 'olga'])
+    expect(
+      calls.rowGuard(
+        rbac,
+        knex,
+        rbac.context(() => null),
+      ),
+    ).toBeTypeOf('function')
+
+    const own = calls.ownCatalogue(knex)
+    await own.assignments.assign({ tenantId: 'acme' }, { userId: 'lea', role: 'project_lead' })
+    expect(await own.checkPermission('lea', 'projects', 'archive', { tenantId: 'acme' })).toBe(true)
+
+    await calls.ownEntry(knex, rbac, 'olga')
+    const [latest] = await calls.lastWeek(rbac, Date.now())
+    expect(latest?.slice(1)).toEqual(['key.deleted', 'key_1'])
+  })
+
+  it('migrate as one of the host’s own migrations', async () => {
+    const migrationSource = {
+      getMigrations: async () => ['001-rbac'],
+      getMigrationName: (name: string) => name,
+      getMigration: async () => calls.migration,
+    }
+    await database.knex.migrate.latest({ migrationSource })
+    await calls.firstOwner(rbacOf())
+    expect(await migrate(database.knex)).toEqual([])
+    expect(await rbacOf().whoCan('team', 'delete', { tenantId: 'acme' })).toEqual(['olga'])
+  })
+})

@@ -1,0 +1,104 @@
+/** The calls that the guide shows, each run by a test. */
+import { createMongoAbility, type MongoAbility, type RawRuleOf } from '@casl/ability'
+import { type PackRule, unpackRules } from '@casl/ability/extra'
+import {
+  createRbac,
+  defaultTenantId,
+  defineResources,
+  hasPermission,
+  predefinedResources,
+  predefinedRoles,
+  type Rbac,
+} from '@org/rbac'
+import { requirePermission } from '@org/rbac/express'
+import { knexStorage, migrate } from '@org/rbac/knex'
+import type { Request, RequestHandler } from 'express'
+import type { Knex } from 'knex'
+
+export async function firstOwner(rbac: Rbac) {
+  await rbac.assignments.assign({ tenantId: 'acme' }, { userId: 'olga', role: 'owner' })
+}
+
+export async function signUp(
+  knex: Knex,
+  rbac: Rbac,
+  { tenantId, name, userId }: Record<'tenantId' | 'name' | 'userId', string>,
+) {
+  await knex.transaction(async (tx) => {
+    await tx('tenants').insert({ id: tenantId, name })
+    await rbac.assignments.assign({ tenantId, tx }, { userId, role: 'owner' })
+  })
+}
+
+export async function singleTenant(rbac: Rbac) {
+  await rbac.assignments.assign({ tenantId: defaultTenantId }, { userId: 'olga', role: 'owner' })
+  return rbac.checkPermission('olga', 'keys', 'delete')
+}
+
+export function ownCatalogue(knex: Knex) {
+  const rbac = createRbac({
+    storage: knexStorage(knex),
+    resources: defineResources({ ...predefinedResources, projects: ['create', 'read', 'archive'] }),
+    roles: {
+      ...predefinedRoles,
+      project_lead: { name: 'Project lead', permissions: ['projects:*', 'team:read'] },
+    },
+  })
+  return rbac
+}
+
+export async function questions(rbac: Rbac) {
+  const tenantId = 'acme'
+  const may = await rbac.checkPermission('dev', 'keys', 'create', { tenantId })
+  const permissions = await rbac.getUserPermissions('dev', { tenantId })
+  const ability = await rbac.abilityFor({ tenantId, userId: 'dev' })
+  const why = await rbac.explain('dev', 'keys', 'create', { tenantId })
+  const who = await rbac.whoCan('keys', 'create', { tenantId })
+  return { may, permissions, ability, why, who }
+}
+
+export function pure(permissions: string[]) {
+  return hasPermission(permissions, 'keys', 'create')
+}
+
+export function rowGuard(rbac: Rbac, knex: Knex, context: ReturnType<typeof rbac.context<Request>>): RequestHandler {
+  const guard = requirePermission(rbac, 'keys', 'delete', {
+    context,
+    row: (req) => knex('keys').where({ id: req.params.id }).first(),
+  })
+  return guard
+}
+
+export async function browser(fetchMe: () => Promise<{ rules: PackRule<RawRuleOf<MongoAbility>>[] }>) {
+  const { rules } = await fetchMe()
+  const ability = createMongoAbility(unpackRules(rules))
+  return ability.can('create', 'keys')
+}
+
+export async function ownEntry(knex: Knex, rbac: Rbac, userId: string) {
+  await knex.transaction(async (tx) => {
+    await tx('keys').where({ id: 'key_1' }).delete()
+    await rbac.audit.log(
+      {
+        tenantId: 'acme',
+        actor: { type: 'user', id: userId },
+        action: 'key.deleted',
+        resource: { type: 'key', id: 'key_1' },
+        before: { name: 'CI' },
+      },
+      { tx },
+    )
+  })
+}
+
+export async function lastWeek(rbac: Rbac, now: number) {
+  const week = 7 * 24 * 60 * 60 * 1000
+  const page = await rbac.audit.query({ tenantId: 'acme' }, { user: 'olga', from: now - week, limit: 100 })
+  return page.data.map(({ time, action, resource }) => [new Date(time), action, resource?.id])
+}
+
+/** One of the host's own Knex migrations. */
+export const migration = {
+  up: (knex: Knex) => migrate(knex),
+  down: async () => {},
+}

@@ -1,0 +1,29 @@
+import { contextOf, createRbac } from '@org/rbac'
+import { rbacRouter, requirePermission } from '@org/rbac/express'
+import { knexStorage, migrate } from '@org/rbac/knex'
+import express, { type Express, type Request } from 'express'
+import type { Knex } from 'knex'
+
+export async function createApp(knex: Knex): Promise<Express> {
+  await migrate(knex)
+  const rbac = createRbac({ storage: knexStorage(knex) })
+
+  // The one thing to tell it: who is signed in, from your session or token. Null is nobody.
+  const context = rbac.context((req: Request) => signedIn(req.get('authorization')))
+
+  const app = express()
+  app.use('/api/rbac', rbacRouter(rbac, { context }))
+
+  // A route of your own: the guard goes in front, the handler stays as it was.
+  app.post('/keys', requirePermission(rbac, 'keys', 'create', { context }), (req, res) => {
+    res.status(201).json({ createdBy: contextOf(req)?.actor.id })
+  })
+  return app
+}
+
+/** Stands for your own sign-in. */
+const sessions = new Map([
+  ['Bearer olga-1', { tenantId: 'acme', userId: 'olga' }],
+  ['Bearer dev-1', { tenantId: 'acme', userId: 'dev' }],
+])
+const signedIn = (token = '') => sessions.get(token) ?? null
