@@ -2,7 +2,7 @@
 import type { Scope } from '@org/core'
 import type { Deps } from '../deps.js'
 import { issueInvoice } from '../invoices/issue.js'
-import { collect } from '../payments/collect.js'
+import { chargingStep, collect } from '../payments/collect.js'
 import type { Payment } from '../payments/schema.js'
 import { closeWindow, endSubscription } from '../subscriptions/apply.js'
 import { decideRenewal } from '../subscriptions/decide.js'
@@ -22,12 +22,15 @@ export interface RenewalCounts {
 export async function catchUp(deps: Deps, scope: Scope, id: string, now: number): Promise<RenewalCounts> {
   const counts: RenewalCounts = { renewed: 0, changed: 0, canceled: 0, declined: 0 }
   for (;;) {
-    const { outcome, payment } = await endPeriod(deps, scope, id, now)
+    const { outcome, declined } = await chargingStep(deps, scope, async (inner) => {
+      const ended = await endPeriod(deps, inner, id, now)
+      return { ...ended, declined: ended.payment && (await collect(deps, inner, ended.payment)) }
+    })
     if (outcome === 'not_due' || outcome === 'waiting') return counts
     if (outcome === 'canceled') counts.canceled++
     else counts.renewed++
     if (outcome === 'changed') counts.changed++
-    if (payment && (await collect(deps, scope, payment)) !== null) counts.declined++
+    if (declined !== null) counts.declined++
     if (outcome === 'canceled') return counts
   }
 }

@@ -5,7 +5,7 @@ import { lockCustomer } from '../customers/ensure.js'
 import type { Deps } from '../deps.js'
 import { billingErrors } from '../errors.js'
 import { beginPayment } from '../payments/begin.js'
-import { collect, declinedError, refuseInside } from '../payments/collect.js'
+import { chargingStep, collect, declinedError } from '../payments/collect.js'
 import type { BillingStores } from '../storage/stores.js'
 import { readWindow } from '../subscriptions/apply.js'
 import { decideRenewal } from '../subscriptions/decide.js'
@@ -116,13 +116,14 @@ export function createInvoices(deps: Deps): Invoices {
       }, scope.tx),
 
     async pay(scope, id) {
-      refuseInside(deps, scope)
-      const payment = await storage.run(async (stores) => {
-        const { invoice } = await lock(stores, scope, id)
-        if (invoice.status !== 'open') throw billingErrors.invoice_not_open({ detail: `It is ${invoice.status}.` })
-        return beginPayment(deps, stores, invoice)
-      }, scope.tx)
-      const declined = await collect(deps, scope, payment)
+      const declined = await chargingStep(deps, scope, async (inner) => {
+        const payment = await storage.run(async (stores) => {
+          const { invoice } = await lock(stores, inner, id)
+          if (invoice.status !== 'open') throw billingErrors.invoice_not_open({ detail: `It is ${invoice.status}.` })
+          return beginPayment(deps, stores, invoice)
+        }, inner.tx)
+        return collect(deps, inner, payment)
+      })
       if (declined !== null) throw declinedError(declined, false)
       return service.get(scope, id)
     },

@@ -10,9 +10,15 @@ import { settle } from '../invoices/settle.js'
 import type { ChargeResult } from '../provider/port.js'
 import type { Payment } from './schema.js'
 
-/** @throws ProblemError `setup_error` if a charge would be a network call inside of the host's transaction. */
-export function refuseInside(deps: Deps, scope: Scope): void {
-  if (!scope.tx || deps.provider.inProcess) return
+/**
+ * Runs a step that may charge. A provider that decides in this process is asked within one transaction, so that the
+ * step is done as a whole or not at all; any other one is asked between two.
+ *
+ * @throws ProblemError `setup_error` if a charge would be a network call inside of the host's transaction.
+ */
+export function chargingStep<T>(deps: Deps, scope: Scope, step: (scope: Scope) => Promise<T>): Promise<T> {
+  if (deps.provider.inProcess) return deps.storage.run((_, tx) => step({ ...scope, tx }), scope.tx)
+  if (!scope.tx) return step(scope)
   throw coreErrors.setup_error({
     detail: `The provider "${deps.provider.name}" is asked over the network: call this without a transaction (\`tx\`).`,
   })

@@ -1,4 +1,4 @@
-import { dialectOf, flag, integer, json, KnexTable, text } from '@org/core/knex'
+import { columnName, dialectOf, flag, integer, isDuplicateKey, json, KnexTable, text } from '@org/core/knex'
 import type { Knex } from 'knex'
 import type { Counter, CounterKey, UsageEvent } from '../usage/schema.js'
 import type { CounterMismatch, UsageStore } from '../usage/store.js'
@@ -47,18 +47,23 @@ export function knexUsage(db: Knex, prefix: string): UsageStore {
     return row ? counters.decode(row) : null
   }
 
+  /** Answers the ids of those whose key was free. */
   async function insertNew(rows: readonly UsageEvent[]): Promise<string[]> {
-    if (mysql) {
-      const ids: string[] = []
-      for (const row of rows) if (await events.insertUnlessExists(row, unique)) ids.push(row.id)
-      return ids
+    const insert = db(events.name).insert(rows.map((row) => events.encode(row)))
+    if (!mysql) {
+      const written: Stored[] = await insert.onConflict(unique.map(columnName)).ignore().returning('id')
+      return written.map((row) => String(row.id))
     }
-    const written: Stored[] = await db(events.name)
-      .insert(rows.map((row) => events.encode(row)))
-      .onConflict(['tenant_id', 'meter', 'idempotency_key'])
-      .ignore()
-      .returning('id')
-    return written.map((row) => String(row.id))
+    try {
+      await insert
+      return rows.map((row) => row.id)
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw error
+    }
+    // MySQL takes a failed statement back and goes on: only a batch with duplicates pays for finding them.
+    const ids: string[] = []
+    for (const row of rows) if (await events.insertUnlessExists(row, unique)) ids.push(row.id)
+    return ids
   }
 
   return {
@@ -78,10 +83,15 @@ export function knexUsage(db: Knex, prefix: string): UsageStore {
     getEvent: (tenantId, id) => events.find({ tenantId, id }),
     removeEvent: async (id) => (await events.remove({ id })) > 0,
     async consume(key, quantity, limit) {
+      if (mysql) {
+        // An UPDATE that finds no row would lock the gap there, and two of them would wait for each other's INSERT.
+        await makeCounter(key)
+        return increment(key, quantity, limit)
+      }
       const counter = await increment(key, quantity, limit)
       if (counter) return counter
       // The window's first use makes it; otherwise it is there and does not fit.
-      await counters.insertUnlessExists(newCounter(key), primary)
+      await makeCounter(key)
       return increment(key, quantity, limit)
     },
     release: async (key, quantity) => {
@@ -100,13 +110,19 @@ export function knexUsage(db: Knex, prefix: string): UsageStore {
     recount,
   }
 
+  async function makeCounter(key: CounterKey): Promise<void> {
+    if (!mysql) return void (await counters.insertUnlessExists(newCounter(key), primary))
+    if (await counters.find(only(key))) return
+    // A duplicate key error would leave a shared lock, and whoever holds one keeps the others from the row.
+    const row = db(counters.name).insert(counters.encode(newCounter(key)))
+    await row.onConflict().merge({ used: db.raw('used') })
+  }
+
   async function lockCounter(key: CounterKey): Promise<Counter> {
-    const found = await counters.lock(only(key))
-    if (found) return found
-    await counters.insertUnlessExists(newCounter(key), primary)
-    const made = await counters.lock(only(key))
-    if (!made) throw new Error(`the counter of ${key.meter} vanished`)
-    return made
+    await makeCounter(key)
+    const counter = await counters.lock(only(key))
+    if (!counter) throw new Error(`the counter of ${key.meter} vanished`)
+    return counter
   }
 
   async function recount(after: CounterKey | null, limit: number) {

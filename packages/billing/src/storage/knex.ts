@@ -156,8 +156,11 @@ function invoiceStore(db: Knex, prefix: string): InvoiceStore {
     },
     scan: (slice) => table.all((query) => oldestFirst(query, slice)),
     nextNumber: async (name) => {
-      await sequences.insertUnlessExists({ name, value: 0 }, ['name'])
-      await sequences.query({ name }).increment('value', 1)
+      const row = sequences.encode({ name, value: 1 })
+      await db(sequences.name)
+        .insert(row)
+        .onConflict('name')
+        .merge({ value: db.raw('?? + 1', [`${sequences.name}.value`]) })
       return (await sequences.find({ name }))?.value ?? 0
     },
     numbering: async (name) => {

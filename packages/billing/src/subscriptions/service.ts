@@ -9,7 +9,7 @@ import { billingErrors } from '../errors.js'
 import { issueInvoice } from '../invoices/issue.js'
 import { planLine, totals } from '../invoices/lines.js'
 import type { InvoiceLine, InvoicePreview } from '../invoices/schema.js'
-import { collect, declinedError, refuseInside } from '../payments/collect.js'
+import { chargingStep, collect, declinedError } from '../payments/collect.js'
 import type { Payment } from '../payments/schema.js'
 import type { BillingStores } from '../storage/stores.js'
 import { applyChange, billWindow, endSubscription, overage, readWindow } from './apply.js'
@@ -99,10 +99,13 @@ export function createSubscriptions(deps: Deps): Subscriptions {
     return subscription
   }
 
-  /** Collects what a step charged; the caller waits for it. */
-  async function collected(scope: Scope, id: string, payment: Payment | null): Promise<Subscription> {
-    const declined = payment && (await collect(deps, scope, payment))
-    if (declined) throw declinedError(declined, true)
+  /** Takes a step and collects what it charges. A decline has undone the step by the time it is thrown. */
+  async function charged(scope: Scope, step: (scope: Scope) => Promise<{ id: string; payment: Payment | null }>) {
+    const { id, declined } = await chargingStep(deps, scope, async (inner) => {
+      const { id, payment } = await step(inner)
+      return { id, declined: payment && (await collect(deps, inner, payment)) }
+    })
+    if (declined !== null) throw declinedError(declined, true)
     return service.get(scope, id)
   }
 
@@ -116,13 +119,47 @@ export function createSubscriptions(deps: Deps): Subscriptions {
     }, scope.tx)
   }
 
+  /** Makes a change that is free or scheduled, or drafts the invoice that it waits for. */
+  function beginChange(scope: Scope, id: string, wanted: ChangeSubscription): Promise<Payment | null> {
+    return storage.run(async (stores, tx) => {
+      const before = await lockSteady(stores, scope, id)
+      const decision = decideChange(catalog, before, wanted, runtime.clock.now())
+      if (decision.when !== 'now') {
+        const scheduledChange = decision.when === 'undo' ? null : decision.scheduled
+        const after = { ...before, scheduledChange, updatedAt: runtime.clock.now() }
+        await stores.subscriptions.update(after)
+        await emitSubscription(deps, scope, 'updated', after, tx, before)
+        return null
+      }
+      const { next, lines, billed, endsWindow } = decision
+      const { period, ...terms } = next
+      const change = { ...terms, periodStart: period.start, periodEnd: period.end, billed, endsWindow }
+      const reason = 'subscription_change'
+      const draft = { subscriptionId: id, reason, lines, period, change, untilPaid: true } as const
+      const { invoice, payment } = await issueInvoice(deps, stores, scope, draft, tx)
+      if (!payment) return (await applyChange(deps, stores, scope, before, change, invoice.id, tx)).payment
+      await stores.subscriptions.update({ ...before, pendingInvoiceId: invoice.id })
+      return payment
+    }, scope.tx)
+  }
+
+  function endNow(scope: Scope, id: string): Promise<Payment | null> {
+    return storage.run(async (stores, tx) => {
+      const now = runtime.clock.now()
+      const subscription = await lockSteady(stores, scope, id)
+      const payment = await billWindow(deps, stores, scope, subscription, now, 'subscription_end', tx)
+      await endSubscription(deps, stores, scope, subscription, now, tx)
+      return payment
+    }, scope.tx)
+  }
+
   const service: Subscriptions = {
     async create(scope, input) {
       const { plan: id, interval } = parse(CreateSubscription, input)
       const plan = planNamed(catalog, id)
-      refuseInside(deps, scope)
-      const started = await storage.run((stores, tx) => start(deps, stores, scope, plan, interval, tx), scope.tx)
-      return collected(scope, started.id, started.payment)
+      return charged(scope, (inner) =>
+        storage.run((stores, tx) => start(deps, stores, inner, plan, interval, tx), inner.tx),
+      )
     },
 
     async get(scope, id) {
@@ -164,36 +201,13 @@ export function createSubscriptions(deps: Deps): Subscriptions {
     async change(scope, id, input) {
       const wanted = parse(ChangeSubscription, input)
       await service.get(scope, id)
-      refuseInside(deps, scope)
       await catchUp(deps, scope, id, runtime.clock.now())
-      const payment = await storage.run(async (stores, tx) => {
-        const before = await lockSteady(stores, scope, id)
-        const decision = decideChange(catalog, before, wanted, runtime.clock.now())
-        if (decision.when !== 'now') {
-          const scheduledChange = decision.when === 'undo' ? null : decision.scheduled
-          const after = { ...before, scheduledChange, updatedAt: runtime.clock.now() }
-          await stores.subscriptions.update(after)
-          await emitSubscription(deps, scope, 'updated', after, tx, before)
-          return null
-        }
-        const { next, lines, billed, endsWindow } = decision
-        const { period, ...terms } = next
-        const change = { ...terms, periodStart: period.start, periodEnd: period.end, billed, endsWindow }
-        const reason = 'subscription_change'
-        const draft = { subscriptionId: id, reason, lines, period, change, untilPaid: true } as const
-        const issued = await issueInvoice(deps, stores, scope, draft, tx)
-        if (!issued.payment)
-          return (await applyChange(deps, stores, scope, before, change, issued.invoice.id, tx)).payment
-        await stores.subscriptions.update({ ...before, pendingInvoiceId: issued.invoice.id })
-        return issued.payment
-      }, scope.tx)
-      return collected(scope, id, payment)
+      return charged(scope, async (inner) => ({ id, payment: await beginChange(inner, id, wanted) }))
     },
 
     async cancel(scope, id, input = {}) {
       const { when } = parse(CancelSubscription, input)
       await service.get(scope, id)
-      refuseInside(deps, scope)
       await catchUp(deps, scope, id, runtime.clock.now())
       if (when === 'period_end') {
         return update(scope, id, (before) => {
@@ -201,21 +215,16 @@ export function createSubscriptions(deps: Deps): Subscriptions {
           return { cancelAtPeriodEnd: true, canceledAt: runtime.clock.now(), scheduledChange: null }
         })
       }
-      const payment = await storage.run(async (stores, tx) => {
-        const now = runtime.clock.now()
-        const subscription = await lockSteady(stores, scope, id)
-        const due = await billWindow(deps, stores, scope, subscription, now, 'subscription_end', tx)
-        await endSubscription(deps, stores, scope, subscription, now, tx)
-        return due
-      }, scope.tx)
-      // It has ended whether or not the last invoice is paid at once.
-      if (payment) await collect(deps, scope, payment)
+      await chargingStep(deps, scope, async (inner) => {
+        const payment = await endNow(inner, id)
+        // It has ended whether or not the last invoice is paid at once.
+        if (payment) await collect(deps, inner, payment)
+      })
       return service.get(scope, id)
     },
 
     async resume(scope, id) {
       await service.get(scope, id)
-      refuseInside(deps, scope)
       await catchUp(deps, scope, id, runtime.clock.now())
       return update(scope, id, (before) => {
         if (!before.cancelAtPeriodEnd && !before.scheduledChange) throw billingErrors.not_canceling()

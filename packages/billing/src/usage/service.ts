@@ -1,17 +1,14 @@
 /** Metered usage: counted once, within the limit, in the caller's transaction. */
 import { coreErrors, parse, type Scope, type Tx, unknownValue } from '@org/core'
-import type { z } from 'zod'
 import type { Deps } from '../deps.js'
 import { meterOf } from '../entitlements/service.js'
 import { beyond, usageLines } from '../invoices/lines.js'
 import type { BillingStores } from '../storage/stores.js'
-import { mainSlot } from '../subscriptions/schema.js'
+import { mainSlot, type Subscription } from '../subscriptions/schema.js'
 import { standingAt } from '../subscriptions/standing.js'
 import { announce, consume, Refused, recordOf, type Target, WindowClosed } from './consume.js'
 import { type Placed, place, wrongTime } from './place.js'
 import { RecordUsage, RecordUsageBatch, type UsageEvent, type UsageRecord, type UsageSummary } from './schema.js'
-
-type Input = z.output<typeof RecordUsage>
 
 export interface RecordOptions {
   /** The host's transaction: nothing is counted unless it commits. */
@@ -88,10 +85,14 @@ export function createUsage(deps: Deps): Usage {
     }
   }
 
-  async function placed(stores: BillingStores, input: Input, locked: boolean): Promise<Placed> {
-    const live = await stores.subscriptions.live(input.tenantId, mainSlot)
+  async function subscriptionOf(
+    stores: BillingStores,
+    tenantId: string,
+    locked: boolean,
+  ): Promise<Subscription | null> {
+    const live = await stores.subscriptions.live(tenantId, mainSlot)
     const subscription = live && locked ? await stores.subscriptions.lock(live.id) : live
-    return place(deps, subscription?.liveSlot === null ? null : subscription, input)
+    return subscription?.liveSlot === null ? null : subscription
   }
 
   return {
@@ -99,7 +100,7 @@ export function createUsage(deps: Deps): Usage {
       const wanted = parse(RecordUsage, input)
       assertMeter(wanted.meter, '/meter')
       return counted(tx, async (stores, own, locked): Promise<UsageRecord> => {
-        const { event, standing } = await placed(stores, wanted, locked)
+        const { event, standing } = place(deps, await subscriptionOf(stores, wanted.tenantId, locked), wanted)
         const earlier = await stores.usage.addEvent(event)
         if (earlier) return duplicate(stores, { key: keyOf(earlier), standing }, earlier, event)
         const target = { key: keyOf(event), standing }
@@ -112,8 +113,11 @@ export function createUsage(deps: Deps): Usage {
       const wanted = parse(RecordUsageBatch, inputs)
       for (const [index, { meter }] of wanted.entries()) assertMeter(meter, `/${index}/meter`)
       return counted(tx, async (stores, own, locked) => {
-        const all: Placed[] = []
-        for (const input of wanted) all.push(await placed(stores, input, locked))
+        const subscriptions = new Map<string, Subscription | null>()
+        for (const tenantId of new Set(wanted.map((input) => input.tenantId).sort())) {
+          subscriptions.set(tenantId, await subscriptionOf(stores, tenantId, locked))
+        }
+        const all = wanted.map((input) => place(deps, subscriptions.get(input.tenantId) ?? null, input))
         const added = await stores.usage.addEvents(all.map(({ event }) => event))
         for (const { target, quantity } of sums(all.filter(({ event }) => added.has(event.id)))) {
           await consume(deps, stores, { tenantId: target.key.tenantId }, target, quantity, own)
