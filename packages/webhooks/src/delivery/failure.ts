@@ -1,4 +1,5 @@
 /** Names what went wrong on the wire. */
+import { errors } from 'undici'
 import type { AttemptError } from '../deliveries/schema.js'
 import type { Exchange } from './sender.js'
 
@@ -27,7 +28,7 @@ const byCode: Readonly<Record<string, AttemptError>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls_failed',
 }
 
-/** By the error's code, never by its words; whoever aborted the exchange said why. */
+/** By the error's code or class, never by its words; whoever aborted the exchange said why. */
 export function failureOf(
   error: unknown,
   signal: AbortSignal,
@@ -39,12 +40,13 @@ export function failureOf(
   }
   const { code = '', address } = error as { code?: string; address?: string }
   const detail = error instanceof Error ? error.message : String(error)
-  return { error: errorOf(code), detail: detail.slice(0, 500), ...(address !== undefined && { address }) }
+  return { error: errorOf(error, code), detail: detail.slice(0, 500), ...(address !== undefined && { address }) }
 }
 
-function errorOf(code: string): AttemptError {
+function errorOf(error: unknown, code: string): AttemptError {
+  // The parser's errors have no code.
+  if (error instanceof errors.HTTPParserError) return 'malformed_response'
   const known = Object.hasOwn(byCode, code) ? byCode[code] : undefined
   if (known) return known
-  if (code.startsWith('ERR_TLS_') || code.startsWith('ERR_SSL_')) return 'tls_failed'
-  return code.startsWith('HPE_') ? 'malformed_response' : 'send_failed'
+  return code.startsWith('ERR_TLS_') || code.startsWith('ERR_SSL_') ? 'tls_failed' : 'send_failed'
 }

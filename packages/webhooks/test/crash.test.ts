@@ -1,0 +1,65 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { testDatabases } from '@org/core/testing'
+import { createWebhooks } from '@org/webhooks'
+import { knexStorage, migrate } from '@org/webhooks/knex'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { loopback, receiver } from './receiver.js'
+import { keyCreated, scope } from './world.js'
+
+const total = 2_000
+
+function startWorker(config: unknown, clockAhead: number): ChildProcess {
+  const file = fileURLToPath(new URL('crash-worker.ts', import.meta.url))
+  const args = ['--conditions=@org/source', '--import', 'tsx', file, JSON.stringify(config), '5000', String(clockAhead)]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return child
+}
+
+const killed = (child: ChildProcess) =>
+  new Promise<void>((resolve) => {
+    child.on('exit', () => resolve())
+    child.kill('SIGKILL')
+  })
+
+for (const database of await testDatabases()) {
+  describe.skipIf(database.missing)(`a worker killed on ${database.name}`, () => {
+    it(`in the middle of ${total} deliveries loses none`, async () => {
+      const opened = await database.open()
+      await migrate(opened.knex)
+      const webhooks = createWebhooks({ storage: knexStorage(opened.knex), network: loopback })
+      const target = await receiver()
+      await webhooks.endpoints.create(scope, { url: target.url })
+      const published = new Set<string>()
+      for (let n = 0; n < total; n += 100) {
+        await opened.knex.transaction(async (tx) => {
+          for (let i = 0; i < 100; i++) published.add((await webhooks.publish(keyCreated, { tx })).messageId)
+        })
+      }
+
+      const first = startWorker(opened.config, 0)
+      await expect.poll(() => target.received.length, { timeout: 20_000, interval: 5 }).toBeGreaterThan(total / 4)
+      await killed(first)
+      const beforeKill = target.received.length
+      expect(beforeKill).toBeLessThan(total)
+
+      // The second begins an hour later by its clock, when every lease of the first has ended.
+      const second = startWorker(opened.config, 3_600_000)
+      const delivered = async () =>
+        Number((await opened.knex('webhooks_deliveries').where('status', 'delivered').count({ count: '*' }))[0]?.count)
+      await expect.poll(delivered, { timeout: 25_000, interval: 100 }).toBe(total)
+      await killed(second)
+
+      expect(new Set(target.ids())).toEqual(published)
+      // At most what one worker has in flight (20 for one endpoint), and what it had not yet written down.
+      const duplicates = target.received.length - total
+      const lost = await opened.knex('webhooks_attempts').where('error', 'worker_lost').count({ count: '*' })
+      expect(duplicates).toBeLessThanOrEqual(Number(lost[0]?.count))
+      console.info(
+        `${database.name}: killed after ${beforeKill}, ${duplicates} duplicates of ${lost[0]?.count} in flight`,
+      )
+      await opened.close()
+    }, 60_000)
+  })
+}

@@ -1,0 +1,29 @@
+import { createWebhooks, defaultEventTypes, defineEventTypes, memoryStorage, type Webhooks } from '@org/webhooks'
+import { describe, expectTypeOf, it } from 'vitest'
+import { z } from 'zod'
+
+const eventTypes = defineEventTypes({
+  ...defaultEventTypes,
+  'order.paid': z.object({ orderId: z.string(), total: z.number() }),
+})
+
+describe('publish', () => {
+  it('is typed by the catalogue', () => {
+    const webhooks = createWebhooks({ eventTypes, storage: memoryStorage() })
+    type Input = Parameters<typeof webhooks.publish>[0]
+    expectTypeOf<Input['type']>().toEqualTypeOf<keyof typeof eventTypes>()
+    expectTypeOf<Extract<Input, { type: 'order.paid' }>['data']>().toEqualTypeOf<{ orderId: string; total: number }>()
+    const publish = (input: Input) => input
+    publish({ tenantId: 't1', type: 'order.paid', data: { orderId: 'o1', total: 1 } })
+    publish({ tenantId: 't1', type: 'key.created', data: { keyId: 'key_1', further: true } })
+    // @ts-expect-error there is no such type
+    publish({ tenantId: 't1', type: 'order.lost', data: {} })
+    // @ts-expect-error the data is another type's
+    publish({ tenantId: 't1', type: 'order.paid', data: { keyId: 'key_1' } })
+  })
+
+  it('knows the default types without options', () => {
+    const webhooks: Webhooks = createWebhooks({ storage: memoryStorage() })
+    expectTypeOf<Parameters<typeof webhooks.publish>[0]['type']>().toEqualTypeOf<keyof typeof defaultEventTypes>()
+  })
+})

@@ -1,0 +1,199 @@
+import { createServer } from 'node:net'
+import { recordingLogger, testDatabases } from '@org/core/testing'
+import type { WebhooksStorage } from '@org/webhooks'
+import { createWebhooks, memoryStorage } from '@org/webhooks'
+import { knexStorage, migrate } from '@org/webhooks/knex'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { loopback, receiver } from './receiver.js'
+import { keyCreated, scope } from './world.js'
+
+function hosted(storage: WebhooksStorage = memoryStorage(), network = {}) {
+  const logger = recordingLogger()
+  const webhooks = createWebhooks({ storage, logger, network: { ...loopback, ...network } })
+  const startWorker: typeof webhooks.startWorker = (options) => {
+    const worker = webhooks.startWorker(options)
+    onTestFinished(() => worker.stop({ graceMs: 0 }))
+    return worker
+  }
+  return { webhooks, logger, startWorker }
+}
+
+describe('a worker', () => {
+  it('wakes when something is published in its process', async () => {
+    const { webhooks, startWorker } = hosted()
+    const target = await receiver()
+    await webhooks.endpoints.create(scope, { url: target.url })
+    startWorker({ pollMs: 60_000 })
+    for (let n = 1; n <= 3; n++) {
+      await webhooks.publish(keyCreated)
+      await expect.poll(() => target.received.length, { timeout: 2_000 }).toBe(n)
+    }
+  })
+
+  it('finds by polling what another process published', async () => {
+    const storage = memoryStorage()
+    const { startWorker } = hosted(storage)
+    const { webhooks: other } = hosted(storage)
+    const target = await receiver()
+    await other.endpoints.create(scope, { url: target.url })
+    startWorker({ pollMs: 20 })
+    await other.publish(keyCreated)
+    await expect.poll(() => target.received.length, { timeout: 2_000 }).toBe(1)
+  })
+
+  it('goes on after its storage failed', async () => {
+    const inner = memoryStorage()
+    let failures = 3
+    const flaky: WebhooksStorage = {
+      ...inner,
+      read: (work, tx) => {
+        if (failures > 0) return Promise.reject(new Error(`the database is down ${failures--}`))
+        return inner.read(work, tx)
+      },
+    }
+    const { startWorker, logger } = hosted(flaky)
+    const { webhooks } = hosted(inner)
+    const target = await receiver()
+    await webhooks.endpoints.create(scope, { url: target.url })
+    await webhooks.publish(keyCreated)
+    startWorker({ pollMs: 10 })
+    await expect.poll(() => target.received.length, { timeout: 5_000 }).toBe(1)
+    expect(logger.entries.map(({ level, fields }) => [level, fields.nextTryInMs])).toEqual([
+      ['error', 100],
+      ['error', 200],
+      ['error', 400],
+    ])
+  })
+
+  it('writes the others when one result is refused by a sink', async () => {
+    const storage = memoryStorage()
+    const logger = recordingLogger()
+    const [good, bad] = [await receiver(), await receiver((_, __, response) => response.writeHead(500).end())]
+    const webhooks = createWebhooks({
+      storage,
+      logger,
+      network: loopback,
+      retry: { schedule: [0] },
+      events: ({ type }) => {
+        if (type === 'delivery.dead_lettered') throw new Error('a sink refused')
+      },
+    })
+    await webhooks.endpoints.create(scope, { url: bad.url })
+    await webhooks.endpoints.create(scope, { url: good.url })
+    for (let n = 0; n < 20; n++) await webhooks.publish(keyCreated)
+    const worker = webhooks.startWorker()
+    const delivered = async () => (await webhooks.deliveries.list(scope, { status: 'delivered' })).data.length
+    await expect.poll(delivered, { timeout: 5_000 }).toBe(20)
+    await worker.stop()
+    expect((await webhooks.deadLetters.list(scope)).data).toEqual([])
+    expect(logger.entries.length).toBeGreaterThan(0)
+  })
+
+  it('finishes what it sends before it stops, and takes nothing more', async () => {
+    const { webhooks, startWorker } = hosted()
+    const answered: (() => void)[] = []
+    const target = await receiver((_, __, response) => void answered.push(() => response.end()))
+    await webhooks.endpoints.create(scope, { url: target.url })
+    for (let n = 0; n < 3; n++) await webhooks.publish(keyCreated)
+    const worker = startWorker({ concurrency: 2 })
+    await expect.poll(() => answered.length).toBe(2)
+    const stopped = worker.stop()
+    expect(worker.stop()).toBe(stopped)
+    for (const answer of answered) answer()
+    await stopped
+    const statuses = (await webhooks.deliveries.list(scope)).data.map(({ status }) => status)
+    expect(statuses.sort()).toEqual(['delivered', 'delivered', 'pending'])
+    expect(target.received.length).toBe(2)
+  })
+
+  it('releases what a receiver will not answer within the grace, without using up an attempt of the schedule', async () => {
+    const storage = memoryStorage()
+    const { webhooks, startWorker } = hosted(storage)
+    let hang = true
+    const target = await receiver((_, __, response) => void (hang || response.end()))
+    await webhooks.endpoints.create(scope, { url: target.url })
+    await webhooks.publish(keyCreated)
+    const worker = startWorker()
+    await expect.poll(() => target.received.length).toBe(1)
+    await worker.stop({ graceMs: 10 })
+    const [delivery] = (await webhooks.deliveries.list(scope)).data
+    expect(delivery).toMatchObject({ status: 'pending', attempts: 1, lastError: 'worker_stopped' })
+    const stored = await storage.read(({ deliveries }) => deliveries.get('t1', delivery?.id ?? ''))
+    expect([stored?.step, stored?.leaseToken]).toEqual([0, null])
+    hang = false
+    expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
+  })
+
+  it('keeps places free while one endpoint hangs', async () => {
+    const { webhooks, startWorker } = hosted()
+    const [hanging, good] = [await receiver(() => {}), await receiver()]
+    await webhooks.endpoints.create(scope, { url: hanging.url })
+    for (let n = 0; n < 50; n++) await webhooks.publish(keyCreated)
+    startWorker({ concurrency: 10, maxInFlightPerEndpoint: 4 })
+    await expect.poll(() => hanging.received.length).toBe(4)
+    await webhooks.endpoints.create(scope, { url: good.url })
+    for (let n = 0; n < 20; n++) await webhooks.publish(keyCreated)
+    await expect.poll(() => good.received.length, { timeout: 5_000 }).toBe(20)
+    expect(hanging.received.length).toBe(4)
+  })
+
+  it.each([{ concurrency: 0 }, { pollMs: -1 }, { maxInFlightPerEndpoint: 1.5 }, { workers: 2 }])(
+    'cannot be %j',
+    (options) => {
+      expect(() => hosted().webhooks.startWorker(options as never)).toThrow(/not valid/)
+    },
+  )
+
+  it('opens no socket before there is something to send', async () => {
+    const server = createServer()
+    let connections = 0
+    server.on('connection', () => void connections++)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const { startWorker, webhooks } = hosted()
+    const { port } = server.address() as { port: number }
+    await webhooks.endpoints.create(scope, { url: `http://127.0.0.1:${port}/` })
+    const worker = startWorker({ pollMs: 5 })
+    await webhooks.drain()
+    await worker.stop()
+    expect(connections).toBe(0)
+  })
+})
+
+for (const database of await testDatabases()) {
+  describe.skipIf(database.missing)(`two workers on ${database.name}`, () => {
+    it('never both finish a delivery', async () => {
+      const opened = await database.open()
+      await migrate(opened.knex)
+      const second = opened.connect()
+      const target = await receiver()
+      const [one, two] = [hosted(knexStorage(opened.knex)), hosted(knexStorage(second))]
+      await one.webhooks.endpoints.create(scope, { url: target.url })
+      const total = 300
+      for (let n = 0; n < total; n++) await one.webhooks.publish(keyCreated)
+      const counts = await Promise.all([one.webhooks.drain(), two.webhooks.drain()])
+      expect((counts[0]?.delivered ?? 0) + (counts[1]?.delivered ?? 0)).toBe(total)
+      expect(target.received.length).toBe(total)
+      expect(new Set(target.ids()).size).toBe(total)
+      const attempts = await opened.knex('webhooks_attempts').count({ count: '*' })
+      expect(Number(attempts[0]?.count)).toBe(total)
+      await second.destroy()
+      await opened.close()
+    })
+
+    it('leave a pool of one to the host while a receiver hangs', async () => {
+      const opened = await database.open({ pool: 1 })
+      await migrate(opened.knex)
+      const { webhooks, startWorker } = hosted(knexStorage(opened.knex))
+      const target = await receiver(() => {})
+      await webhooks.endpoints.create(scope, { url: target.url })
+      await webhooks.publish(keyCreated)
+      const worker = startWorker({ pollMs: 10 })
+      await expect.poll(() => target.received.length).toBe(1)
+      await opened.knex.transaction((tx) => webhooks.publish(keyCreated, { tx }))
+      await expect.poll(() => target.received.length).toBe(2)
+      await worker.stop({ graceMs: 0 })
+      await opened.close()
+    })
+  })
+}
