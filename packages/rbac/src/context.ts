@@ -1,7 +1,7 @@
 /** From the host's own sign-in to a request context. */
 import { type Ability, coreErrors, ExternalId, type RequestContext, type RequestInfo, type Tx } from '@org/core'
 import type { AskOptions } from './permissions/service.js'
-import { defaultTenantId } from './tenants/schema.js'
+import { defaultTenantId } from './tenants/default.js'
 
 /** Who is signed in, as the host knows it from the session or token; never from the body. */
 export interface Identity extends RequestInfo {

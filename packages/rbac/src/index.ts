@@ -50,7 +50,7 @@ export { Role, RoleDefinition, type RoleDefinitions } from './roles/schema.js'
 export type { Roles } from './roles/service.js'
 export { memoryStorage } from './storage/memory.js'
 export type { RbacStorage, RbacStores } from './storage/port.js'
-export { defaultTenantId } from './tenants/schema.js'
+export { defaultTenantId } from './tenants/default.js'
 export type { TenantStore } from './tenants/store.js'
 
 export interface RbacOptions<R extends Resources> extends RuntimeOptions {

@@ -224,6 +224,8 @@ for (const { name, missing, open } of await storages()) {
       expect(await rbac.whoCan('keys', 'read', { tenantId })).toEqual([])
       expect(await rbac.explain('ann', 'keys', 'read', { tenantId })).toMatchObject({ allowed: false, roles: [] })
       expect(await rolesOf(rbac, 'ann')).toEqual(['temp'])
+      await rbac.assignments.unassign({ tenantId }, { userId: 'ann', role: 'temp' })
+      expect(await rolesOf(rbac, 'ann')).toEqual([])
     })
 
     it('page, the newest first', async () => {

@@ -25,9 +25,9 @@ export interface Assignments {
    */
   assign(scope: Scope, input: AssignRole): Promise<Assignment>
   /**
-   * Takes a role from a member. Emits `assignment.deleted`.
+   * Takes a role from a member, also one that the host no longer defines. Emits `assignment.deleted`.
    *
-   * @throws ProblemError `not_found` if the member does not have it; `last_owner` if the tenant would be left without an
+   * @throws ProblemError `invalid_input` for an unknown role; `not_found` if the member does not have it; `last_owner` if the tenant would be left without an
    *   owner, whoever asks; `exceeds_own_rights` if the member is an owner and the actor lacks a right of theirs.
    */
   unassign(scope: Scope, input: AssignRole): Promise<void>
@@ -81,14 +81,17 @@ export function createAssignments({ storage, roles, runtime, emit }: Assignments
     async unassign(scope, input) {
       const { tenantId } = checked(scope)
       const { userId, role: key } = parse(AssignRole, input)
-      roles.known(key)
       await storage.run(async (stores, tx) => {
         await stores.tenants.lock(tenantId)
         const owners = await ownersOf(tenantId, stores)
         await ceilingOf(scope, stores.assignments, roles)?.require(heldBy(userId, owners))
 
         const before = await stores.assignments.lock(tenantId, userId, key)
-        if (!before) throw coreErrors.not_found({ detail: `"${userId}" does not have the role "${key}".` })
+        if (!before) {
+          // A role that the host no longer defines is unknown only if nobody is to lose it.
+          const { name } = roles.known(key)
+          throw coreErrors.not_found({ detail: `"${userId}" does not have the role "${name}".` })
+        }
         if (owners.length === 1 && owners[0]?.id === before.id) {
           throw rbacErrors.last_owner({ detail: `"${userId}" is the last owner; make somebody else one first.` })
         }

@@ -11,7 +11,7 @@ import {
   type Tx,
 } from '@org/core'
 import type { RbacStorage } from '../storage/port.js'
-import { defaultTenantId } from '../tenants/schema.js'
+import { defaultTenantId } from '../tenants/default.js'
 import { type AuditEntry, AuditQuery, LogEntry } from './schema.js'
 
 export interface Audit {

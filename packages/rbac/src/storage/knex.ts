@@ -3,7 +3,6 @@ import { dialectOf, integer, KnexTable, knexIdempotency, knexUnitOfWork, text } 
 import type { Knex } from 'knex'
 import type { Assignment } from '../assignments/schema.js'
 import type { AssignmentStore, ReadOptions } from '../assignments/store.js'
-import type { Tenant } from '../tenants/schema.js'
 import type { TenantStore } from '../tenants/store.js'
 import { knexAudit } from './knex-audit.js'
 import type { RbacStorage } from './port.js'
@@ -30,7 +29,7 @@ export function knexStorage(knex: Knex, { prefix = 'rbac_' }: KnexStorageOptions
 }
 
 function knexTenants(db: Knex, prefix: string): TenantStore {
-  const table = new KnexTable<Tenant>(db, `${prefix}tenants`, { id: text })
+  const table = new KnexTable<{ id: string }>(db, `${prefix}tenants`, { id: text })
   return {
     async lock(id) {
       // MySQL locks the gap when a locking read finds nothing, and two sign-ups would then wait for each other.

@@ -29,16 +29,13 @@ export function memoryStorage({ database = memoryDatabase() }: { database?: Memo
 }
 
 function memoryAssignments(rows: Map<string, Assignment>, tx: MemoryTransaction): AssignmentStore {
-  const table = new MemoryTable(rows, tx, {
-    key: ({ id }) => id,
-    unique: [({ tenantId, userId, role }) => JSON.stringify([tenantId, userId, role])],
-  })
+  const keyOf = (tenantId: string, userId: string, role: string) => JSON.stringify([tenantId, userId, role])
+  const table = new MemoryTable(rows, tx, { key: ({ tenantId, userId, role }) => keyOf(tenantId, userId, role) })
   const oldestFirst = (list: Assignment[]) => list.sort((a, b) => (a.id < b.id ? -1 : 1))
   return {
     add: async (assignment) => table.insertUnlessExists(assignment),
     remove: async (id) => table.remove((row) => row.id === id) > 0,
-    lock: async (tenantId, userId, role) =>
-      table.find((row) => row.tenantId === tenantId && row.userId === userId && row.role === role),
+    lock: async (tenantId, userId, role) => table.get(keyOf(tenantId, userId, role)),
     ofUser: async (tenantId, userId) =>
       oldestFirst(table.filter((row) => row.tenantId === tenantId && row.userId === userId)),
     ofRoles: async (tenantId, roles) =>
@@ -53,8 +50,7 @@ function memoryAssignments(rows: Map<string, Assignment>, tx: MemoryTransaction)
 
 function memoryAudit(rows: Map<string, AuditEntry>, tx: MemoryTransaction): AuditStore {
   const table = new MemoryTable(rows, tx, {
-    key: ({ id }) => id,
-    unique: [({ tenantId, eventId }) => eventId && JSON.stringify([tenantId, eventId])],
+    key: ({ id, tenantId, eventId }) => JSON.stringify([tenantId, eventId ?? id]),
   })
   return {
     add: async (entry) => void table.insertUnlessExists(entry),

@@ -1,12 +1,6 @@
-import { ExternalId } from '@org/core'
-import { z } from 'zod'
-
 /**
  * The tenant of calls that name none, for apps that have only one: `rbac.checkPermission(userId, 'keys', 'read')` asks
  * in the tenant `default`, and so does `rbac.context` when `identify` leaves `tenantId` out. Management calls always
  * name theirs in the scope: `rbac.assignments.assign({ tenantId: defaultTenantId }, …)`.
  */
 export const defaultTenantId = 'default'
-
-export const Tenant = z.object({ id: ExternalId })
-export type Tenant = z.infer<typeof Tenant>
