@@ -142,6 +142,7 @@ describe('an endpoint', () => {
     [{ url, channels: [] }, '/channels', /at least one/],
     [{ url, secret: 'whsec_mine' }, '/secret', /unknown field/],
     [{ url: 7 }, '/url', /string/],
+    [{ url, description: 'a\u0000b' }, '/description', /NUL/],
     [{ url, metadata: { a: 1 } }, '/metadata/a', /string/],
   ])('is refused as %j', async (input, pointer, detail) => {
     const { webhooks } = world()

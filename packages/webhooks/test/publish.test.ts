@@ -44,7 +44,7 @@ describe('what is published', () => {
   it.each([
     [{ tenantId: ' t1' }, '/tenantId'],
     [{ channels: [] }, '/channels'],
-    [{ idempotencyKey: '' }, '/idempotencyKey'],
+    [{ idempotencyKey: 'a\u0000b' }, '/idempotencyKey'],
     [{ idempotencyKey: 'k'.repeat(129) }, '/idempotencyKey'],
     [{ topic: 'x' }, '/topic'],
     [{ data: { keyId: 'key_1', size: 1n } }, '/data'],

@@ -1,3 +1,4 @@
+import { createMongoAbility } from '@casl/ability'
 import { memoryDatabase, openapi } from '@org/core'
 import { httpTargets, mounted, recordingLogger } from '@org/core/testing'
 import { createWebhooks, memoryStorage, type Webhooks } from '@org/webhooks'
@@ -7,19 +8,16 @@ import request from 'supertest'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const url = 'https://example.com/hooks'
-const everything = () => true
-const may =
-  (...allowed: string[]) =>
-  (action: string, subject: unknown) =>
-    allowed.includes(`${String(subject)}:${action}`)
-
 /** Who asks, by the headers of a test: the tenant, and what they may do. */
 function context(headers: Record<string, unknown>) {
   const tenantId = headers['x-tenant']
   if (typeof tenantId !== 'string') return null
-  const rights = headers['x-rights']
-  const can = typeof rights === 'string' ? may(...rights.split(' ')) : everything
-  return { tenantId, actor: { type: 'user', id: 'ann' } as const, ability: { can } }
+  const rights = String(headers['x-rights'] ?? 'all:manage').split(' ')
+  const rules = rights.map((right) => {
+    const [subject = '', action = ''] = right.split(':')
+    return { subject, action }
+  })
+  return { tenantId, actor: { type: 'user', id: 'ann' } as const, ability: createMongoAbility(rules) }
 }
 
 const host = (webhooks: Webhooks) =>

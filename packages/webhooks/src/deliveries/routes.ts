@@ -1,10 +1,10 @@
 import { PageQuery, pageOf, type Route, route } from '@org/core'
-import { z } from 'zod'
 import { webhooksErrors } from '../errors.js'
+import { IdParams } from '../params.js'
 import { AttemptView, DeadLetterQuery, DeliveryQuery, DeliveryView } from './schema.js'
 import type { DeadLettersService, DeliveriesService } from './service.js'
 
-const params = z.object({ id: z.string() })
+const params = IdParams
 const { delivery_in_flight, delivery_ended, endpoint_deleted, endpoint_disabled } = webhooksErrors
 
 export function deliveryRoutes(deliveries: DeliveriesService): Route[] {

@@ -1,5 +1,6 @@
 import { PageQuery, Time, TimeView } from '@org/core'
 import { z } from 'zod'
+import { Id } from '../params.js'
 
 /**
  * - `pending`: to be sent, now or when the next attempt is due
@@ -82,9 +83,13 @@ export const Attempt = z.object({
 export type Attempt = z.infer<typeof Attempt>
 
 export const DeliveryFilter = z.strictObject({
-  endpointId: z.string().min(1).max(64).optional(),
-  messageId: z.string().min(1).max(64).optional(),
-  eventType: z.string().min(1).max(128).optional(),
+  endpointId: Id.optional(),
+  messageId: Id.optional(),
+  eventType: z
+    .string()
+    .max(128)
+    .regex(/^[\w.]+$/, 'must be an event type')
+    .optional(),
   status: DeliveryStatus.optional(),
 })
 export type DeliveryFilter = z.infer<typeof DeliveryFilter>

@@ -50,27 +50,29 @@ export interface Result {
 }
 
 /** What a lease outlasts the timeout by, so that finishing has time: 40 s. */
-export const leaseMargin = 40_000
+const leaseMargin = 40_000
 
 export type Engine = ReturnType<typeof createEngine>
 
 export function createEngine({ storage, runtime, schedule, timeoutMs }: EngineOptions) {
   const { clock, id, random } = runtime
+  const leaseMs = timeoutMs + leaseMargin
 
   async function claim(
     request: Pick<ClaimRequest, 'limit' | 'perEndpoint' | 'inFlight'> & { dueBy?: number },
   ): Promise<Job[]> {
     const now = clock.now()
-    const leaseUntil = now + timeoutMs + leaseMargin
+    const leaseUntil = now + leaseMs
     const token = id('lease')
     return storage.run(async ({ deliveries, endpoints, messages }) => {
       const claimed = await deliveries.claim({ ...request, now, dueBy: request.dueBy ?? now, token, leaseUntil })
       if (claimed.deliveries.length === 0) return []
-      await deliveries.insertAttempts(claimed.expired.map(lostAttempt))
       const found = {
         endpoints: byId(await endpoints.byIds(distinct(claimed.deliveries.map((row) => row.endpointId)))),
         messages: byId(await messages.byIds(distinct(claimed.deliveries.map((row) => row.messageId)))),
       }
+      const lost = claimed.expired.map((row) => lostAttempt(row, found.endpoints.get(row.endpointId)?.url, leaseMs))
+      await deliveries.insertAttempts(lost)
       return claimed.deliveries.map((delivery) => ({
         delivery,
         leaseToken: token,
@@ -125,11 +127,11 @@ function requestHeaders(message: StoredMessage, endpoint: StoredEndpoint, now: n
 }
 
 /** Stands in the log for an attempt that was begun and never reported on. */
-function lostAttempt(row: StoredDelivery): Attempt {
+function lostAttempt(row: StoredDelivery, url: string | undefined, leaseMs: number): Attempt {
   return {
     deliveryId: row.id,
     number: row.attempts,
-    url: '',
+    url: url ?? '',
     address: null,
     requestHeaders: {},
     status: null,
@@ -138,7 +140,7 @@ function lostAttempt(row: StoredDelivery): Attempt {
     responseTruncated: false,
     error: 'worker_lost',
     detail: 'The worker that began this attempt never reported how it ended; it may have been received.',
-    startedAt: row.dueAt,
+    startedAt: row.dueAt - leaseMs,
     durationMs: 0,
   }
 }

@@ -1,6 +1,6 @@
 import { PageQuery, pageOf, type Route, route, type Scope } from '@org/core'
-import { z } from 'zod'
 import { webhooksErrors } from '../errors.js'
+import { IdParams } from '../params.js'
 import {
   CreateEndpoint,
   EndpointView,
@@ -12,7 +12,7 @@ import {
 } from './schema.js'
 import type { EndpointsService } from './service.js'
 
-const params = z.object({ id: z.string() })
+const params = IdParams
 
 /** What the host and the routes see: the engine's part is left out, and sending a test is the messages' doing. */
 export interface PublicEndpoints extends Omit<EndpointsService, 'settleDisabled'> {

@@ -3,6 +3,12 @@ import { z } from 'zod'
 
 const Label = z.string().min(1).max(128)
 
+/** PostgreSQL stores no NUL in text. */
+const Description = z
+  .string()
+  .max(1024)
+  .regex(/^[^\0]*$/, 'must not hold a NUL character')
+
 /** Free-form text by name, for the host and its customers. */
 const Metadata = z.record(Label, z.string().max(1024)).refine((value) => Object.keys(value).length <= 50, {
   message: 'at most 50 entries',
@@ -34,8 +40,11 @@ export const Endpoint = z.object({
 export type Endpoint = z.infer<typeof Endpoint>
 
 /** A signing secret (`whsec_…`); null for `expiresAt` is the current one, the others are being rotated out. */
-export const SigningSecret = z.object({ value: z.string(), expiresAt: Time.nullable() })
-export type SigningSecret = z.infer<typeof SigningSecret>
+export interface SigningSecret {
+  value: string
+  /** Epoch milliseconds. */
+  expiresAt: number | null
+}
 
 /** An endpoint as it is stored. The secrets, current one first, never leave the module except when they are made. */
 export type StoredEndpoint = Endpoint & { tenantId: string; secrets: SigningSecret[] }
@@ -46,7 +55,7 @@ export type EndpointWithSecret = Endpoint & { secret: string }
 export const CreateEndpoint = z.strictObject({
   /** `https://…`, reachable from the public internet unless the host's `network` options allow more. */
   url: z.string().min(1).max(2048),
-  description: z.string().max(1024).default(''),
+  description: Description.default(''),
   eventTypes: Subscription.nullable().default(null),
   channels: EndpointChannels.nullable().default(null),
   metadata: Metadata.default({}),
@@ -56,7 +65,7 @@ export type CreateEndpoint = z.input<typeof CreateEndpoint>
 /** What is left out stays as it is. */
 export const UpdateEndpoint = z.strictObject({
   url: z.string().min(1).max(2048).optional(),
-  description: z.string().max(1024).optional(),
+  description: Description.optional(),
   eventTypes: Subscription.nullable().optional(),
   channels: EndpointChannels.nullable().optional(),
   metadata: Metadata.optional(),

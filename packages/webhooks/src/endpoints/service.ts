@@ -2,6 +2,7 @@
 import {
   coreErrors,
   type Emit,
+  ExternalId,
   type Page,
   PageQuery,
   paginate,
@@ -83,12 +84,13 @@ export function createEndpointsService({ storage, runtime, emit, eventTypes, gua
       const parsed = parse(CreateEndpoint, input)
       const url = checkEndpointUrl(parsed.url, guard)
       eventTypes.checkPatterns(parsed.eventTypes)
+      const tenantId = parse(ExternalId, scope.tenantId, '/tenantId')
       const secret = createSecret(random)
       const now = clock.now()
       const endpoint: StoredEndpoint = {
         ...parsed,
         id: makeId('ep'),
-        tenantId: scope.tenantId,
+        tenantId,
         url,
         enabled: true,
         disabledReason: null,

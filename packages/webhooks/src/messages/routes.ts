@@ -1,5 +1,5 @@
 import { type Route, route } from '@org/core'
-import { z } from 'zod'
+import { IdParams } from '../params.js'
 import { MessageView } from './schema.js'
 import type { MessagesService } from './service.js'
 
@@ -11,7 +11,7 @@ export function messageRoutes(messages: Pick<MessagesService<never>, 'get'>): Ro
       path: '/messages/:id',
       summary: 'Show a message and its data',
       can: ['read', 'webhooks'],
-      params: z.object({ id: z.string() }),
+      params: IdParams,
       response: MessageView,
       handler: ({ params }, ctx) => messages.get(ctx, params.id),
     }),

@@ -32,7 +32,7 @@ export const PublishInput = z.strictObject({
   tenantId: ExternalId,
   type: z.string(),
   data: z.unknown(),
-  idempotencyKey: z.string().min(1).max(128).optional(),
+  idempotencyKey: ExternalId.optional(),
   channels: Channels.optional(),
 })
 
@@ -42,7 +42,7 @@ export type Publish<Types extends EventTypes> = {
     tenantId: string
     type: Type
     data: z.input<Types[Type]>
-    /** The same key with the same content publishes once, for as long as the message exists. Per tenant. */
+    /** The same key with the same content publishes once, for as long as the message exists. Per tenant; at most 128 characters. */
     idempotencyKey?: string | undefined
     /** Narrows the message to endpoints that hear one of these channels, and to those that hear all. */
     channels?: string[] | undefined
