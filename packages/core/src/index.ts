@@ -1,4 +1,5 @@
 /** What @org/rbac, @org/webhooks and @org/billing stand on. It knows none of them, no framework and no database. */
+export { allows, authorize, forbidden } from './ability.js'
 export {
   type Ability,
   Actor,
@@ -22,7 +23,6 @@ export {
 } from './errors.js'
 export { createEmit, type DomainEvent, type Emit, type EventDraft, type EventSink } from './events.js'
 export { contextOf, type GuardOptions } from './http/guard.js'
-export { authorize } from './http/identity.js'
 export type { RouterOptions } from './http/message.js'
 export { type OpenApiInfo, openapi, Problem } from './http/openapi.js'
 export { type Guard, type HttpModule, type Route, type RouteInput, rawBody, route } from './http/route.js'

@@ -1,4 +1,13 @@
-import { createEmit, createRuntime, type DomainEvent, decodeCursor, encodeCursor, openapi, parse } from '@org/core'
+import {
+  allows,
+  createEmit,
+  createRuntime,
+  type DomainEvent,
+  decodeCursor,
+  encodeCursor,
+  openapi,
+  parse,
+} from '@org/core'
 import { fakeClock, recordingLogger } from '@org/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -48,6 +57,28 @@ describe('parse', () => {
         ],
       }),
     )
+  })
+})
+
+describe('allows', () => {
+  const ruled = (...rules: { inverted: boolean; conditions?: unknown }[]) => ({
+    can: () => true,
+    rulesFor: () => rules,
+  })
+
+  it('does not take "some rows" for "all rows"', () => {
+    const some = { inverted: false, conditions: { ownerId: 'anna' } }
+    const all = { inverted: false }
+    const butSome = { inverted: true, conditions: { locked: true } }
+    expect(allows(ruled(some), 'read', 'notes')).toBe(false)
+    expect(allows(ruled(some, all), 'read', 'notes')).toBe(true)
+    expect(allows(ruled(butSome, all), 'read', 'notes')).toBe(false)
+    expect(allows(ruled(), 'read', 'notes')).toBe(false)
+  })
+
+  it('takes nothing but true for a yes', () => {
+    expect(allows({ can: () => 'yes' as unknown as boolean }, 'read', 'notes')).toBe(false)
+    expect(allows({ can: () => true }, 'read', 'notes')).toBe(true)
   })
 })
 

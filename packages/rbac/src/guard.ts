@@ -1,7 +1,7 @@
 /** What the entry points of both frameworks share. */
-import { coreErrors, type HttpModule, isProblem, type RequestContext } from '@org/core'
+import { authorize, coreErrors, forbidden, type HttpModule, isProblem, type RequestContext } from '@org/core'
 import type { Catalogue } from './permissions/catalogue.js'
-import { allows, forbidden } from './permissions/decide.js'
+import { allowsRow } from './permissions/decide.js'
 
 export type Row = object | null | undefined
 
@@ -16,16 +16,14 @@ export function permissionGuard(catalogue: Catalogue, resource: string, action: 
     const detail = isProblem(error) ? error.errors?.map((field) => field.detail).join('; ') : undefined
     throw coreErrors.setup_error({ detail: `requirePermission("${resource}", "${action}"): ${detail}.` })
   }
-  return async ({ ability }, loadRow) => {
-    if (!loadRow) {
-      if (!allows(ability, action, resource)) throw forbidden(action, resource)
-      return
-    }
+  return async (context, loadRow) => {
+    if (!loadRow) return authorize(context, action, resource)
+    const { ability } = context
     // Whoever may do this to no row at all is refused without a look at the database.
     if (ability.can(action, resource) !== true) throw forbidden(action, resource)
     const row = await loadRow()
     if (row === null || row === undefined) throw coreErrors.not_found()
-    if (!allows(ability, action, resource, row)) throw forbidden(action, resource)
+    if (!allowsRow(ability, action, resource, row)) throw forbidden(action, resource)
   }
 }
 

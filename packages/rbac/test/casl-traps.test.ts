@@ -6,7 +6,7 @@ import { createRbac, predefinedResources } from '@org/rbac'
 import { describe, expect, it } from 'vitest'
 import { asSubject, createAbility, rulesOf } from '../src/permissions/ability.js'
 import { Catalogue } from '../src/permissions/catalogue.js'
-import { allows } from '../src/permissions/decide.js'
+import { allowsRow as allows } from '../src/permissions/decide.js'
 
 const catalogue = new Catalogue(predefinedResources)
 const abilityWith = (...permissions: string[]) => createAbility(catalogue, rulesOf(permissions))

@@ -1,9 +1,10 @@
 /** The one handler behind both routers: identity, right, input, work, output; an error at any step is a problem document. */
+import { authorize } from '../ability.js'
 import type { RequestContext, RequestInfo } from '../context.js'
 import { coreErrors, parse } from '../errors.js'
 import { onceForKey } from '../idempotency.js'
 import { defaultBodyLimit, readJson, readRaw } from './body.js'
-import { authorize, identify, requestInfo } from './identity.js'
+import { identify, requestInfo } from './identity.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
 import { checkOrigin } from './origin.js'
 import { problemResponse } from './problem.js'

@@ -1,4 +1,4 @@
-/** Who asks, and whether they may. */
+/** Who asks, and from where. */
 import { Actor, ExternalId, type RequestContext, type RequestInfo } from '../context.js'
 import { coreErrors } from '../errors.js'
 import type { HttpRequest } from './message.js'
@@ -39,14 +39,4 @@ function whatIsWrong(context: RequestContext): string | undefined {
 
 function withoutUndefined<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T
-}
-
-/** @throws ProblemError `forbidden` (403) that names the action and the resource. */
-export function authorize(context: RequestContext, action: string, subject: string | object): void {
-  if (context.ability.can(action, subject) === true) return
-  const resource = typeof subject === 'string' ? subject : (subject.constructor?.name ?? 'object')
-  throw coreErrors.forbidden({
-    detail: `This needs the permission ${resource}:${action}.`,
-    extensions: { action, resource },
-  })
 }

@@ -1,14 +1,14 @@
 /** The questions that a host asks of the roles it handed out. */
 import type { MongoAbility } from '@casl/ability'
 import { packRules } from '@casl/ability/extra'
-import { ExternalId, parse, type RequestContext, type Tx } from '@org/core'
+import { allows, authorize, ExternalId, parse, type RequestContext, type Tx } from '@org/core'
 import type { Assignment } from '../assignments/schema.js'
 import type { RoleCatalogue } from '../roles/catalogue.js'
 import type { RbacStorage } from '../storage/port.js'
 import { defaultTenantId } from '../tenants/default.js'
 import { createAbility, type RbacAbility, rulesOf } from './ability.js'
 import type { Catalogue } from './catalogue.js'
-import { allows, forbidden } from './decide.js'
+import { allowsRow } from './decide.js'
 import { type ConcretePermission, matchesPermission } from './permission.js'
 import type { ActionOf, ResourceOf, Resources } from './resources.js'
 import type { CheckPermission, Explanation, Me } from './schema.js'
@@ -100,7 +100,7 @@ export function createPermissions<R extends Resources>(options: PermissionsOptio
 
     async checkPermission(userId, resource, action, { row, ...ask } = {}) {
       catalogue.check(resource, action)
-      return allows(await abilityOf(userId, ask), action, resource, row)
+      return allowsRow(await abilityOf(userId, ask), action, resource, row)
     },
 
     async getUserPermissions(userId, ask = {}) {
@@ -144,11 +144,12 @@ export function createPermissions<R extends Resources>(options: PermissionsOptio
       return { tenantId, actor, roles: keys, permissions: catalogue.expand(permissions), rules }
     },
 
-    async check({ tenantId, actor, ability: own, tx }, { userId, resource, action }) {
+    async check(context, { userId, resource, action }) {
+      const { tenantId, actor, ability: own, tx } = context
       catalogue.check(resource, action)
       const oneself = userId === undefined || (actor.type === 'user' && userId === actor.id)
       if (oneself) return { allowed: allows(own, action, resource) }
-      if (!allows(own, 'read', 'team')) throw forbidden('read', 'team')
+      authorize(context, 'read', 'team')
       return { allowed: allows(await abilityOf(userId, { tenantId, tx }), action, resource) }
     },
   }
