@@ -1,9 +1,13 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 // Workspace packages are read from their sources, so that a test needs no build.
 const source = { resolve: { conditions: ['@org/source'] }, ssr: { resolve: { conditions: ['@org/source', 'node'] } } }
 
 const common = { testTimeout: 30_000, hookTimeout: 60_000 }
+
+/** They are dependencies of core alone. */
+const old = (name: string) => fileURLToPath(new URL(`packages/core/node_modules/${name}`, import.meta.url))
 
 export default defineConfig({
   ...source,
@@ -15,6 +19,7 @@ export default defineConfig({
         test: {
           ...common,
           name: 'express 5, koa 3',
+          env: { FRAMEWORKS: 'express 5, koa 3' },
           include: ['packages/*/test/**/*.test.ts', 'examples/*/test/**/*.test.ts'],
         },
       },
@@ -24,12 +29,17 @@ export default defineConfig({
         resolve: {
           ...source.resolve,
           alias: [
-            { find: /^express$/, replacement: 'express4' },
-            { find: /^koa$/, replacement: 'koa2' },
-            { find: /^@koa\/router$/, replacement: '@koa/router12' },
+            { find: /^express$/, replacement: old('express4') },
+            { find: /^koa$/, replacement: old('koa2') },
+            { find: /^@koa\/router$/, replacement: old('@koa/router12') },
           ],
         },
-        test: { ...common, name: 'express 4, koa 2', include: ['packages/*/test/**/*.http.test.ts'] },
+        test: {
+          ...common,
+          name: 'express 4, koa 2',
+          env: { FRAMEWORKS: 'express 4, koa 2' },
+          include: ['packages/*/test/**/*.http.test.ts'],
+        },
       },
     ],
   },

@@ -2,6 +2,8 @@ import { contextOf, type RequestContext, type Tx } from '@org/core'
 import { expressGuard, expressRouter } from '@org/core/express'
 import { koaGuard, koaRouter } from '@org/core/koa'
 import { type HttpServer, httpTargets, mounted, recordingLogger } from '@org/core/testing'
+import Express from 'express'
+import Koa from 'koa'
 import request from 'supertest'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { notesModule } from './notes-module.js'
@@ -240,6 +242,18 @@ for (const target of httpTargets()) {
     })
   })
 }
+
+it('runs on the majors that this project of the test runner is named after', () => {
+  // Express 5 has dropped app.del; Koa 3's `origin` is the header's, Koa 2's is the app's own.
+  const express = 'del' in Express.application ? 4 : 5
+  const request = Object.create(new Koa().request, {
+    req: { value: { headers: { origin: 'theirs' } } },
+    protocol: { value: 'http' },
+    host: { value: 'ours' },
+  })
+  const koa = request.origin === 'theirs' ? 3 : 2
+  expect(`express ${express}, koa ${koa}`).toBe(process.env.FRAMEWORKS)
+})
 
 describe('a router without a context', () => {
   it('is a set-up error in both frameworks', () => {
