@@ -38,7 +38,7 @@ export const defaultEventTypes = defineEventTypes({
   }),
   'quota.exceeded': z.looseObject({ meter: z.string().optional(), limit: count, used: count }).meta({
     description: 'A tenant reached the quota of its plan.',
-    examples: [{ meter: 'requests', limit: 10_000, used: 10_000 }],
+    examples: [{ meter: 'requests', limit: 10_000, used: 10_000, resetsAt: '2026-02-01T00:00:00.000Z' }],
   }),
   'rate_limit.exceeded': z.looseObject({ keyId: z.string().nullish(), limit: count, retryAfter: count }).meta({
     description: 'A caller was slowed down.',
@@ -46,6 +46,6 @@ export const defaultEventTypes = defineEventTypes({
   }),
   'alert.triggered': z.looseObject({ meter: z.string().optional(), threshold: count, limit: count, used: count }).meta({
     description: 'Usage passed a threshold that somebody asked to be told of.',
-    examples: [{ meter: 'requests', threshold: 80, limit: 10_000, used: 8_000 }],
+    examples: [{ meter: 'requests', threshold: 0.8, limit: 10_000, used: 8_000 }],
   }),
 })

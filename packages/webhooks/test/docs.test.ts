@@ -1,0 +1,153 @@
+/** What the guides show is what runs here: every block of code comes out of a sample, and every sample is run. */
+import { readFileSync } from 'node:fs'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { coreErrors, type DomainEvent } from '@org/core'
+import { fakeClock, type OpenDatabase, testDatabases } from '@org/core/testing'
+import { createWebhooks, defaultEventTypes, memoryStorage, webhooksErrors } from '@org/webhooks'
+import { knexStorage, migrate } from '@org/webhooks/knex'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { loopback, receiver } from './receiver.js'
+import * as calls from './samples/calls.js'
+import { createApp as expressApp } from './samples/express.js'
+import { createApp as koaApp } from './samples/koa.js'
+import { keyCreated } from './world.js'
+
+const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
+const guide = read('../../../docs/webhooks/README.md')
+const tables = guide.replace(/ +/g, ' ')
+const readme = read('../README.md')
+/** Samples are indented as their files are, blocks as the guide is. */
+const flat = (text: string) => text.replace(/^[ \t]+/gm, '').trim()
+const logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+async function listen(listener: RequestListener): Promise<string> {
+  const server: Server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close().closeAllConnections())
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+describe('the guides', () => {
+  it('show code that is run', () => {
+    const samples = ['express', 'koa', 'calls'].map((name) => flat(read(`./samples/${name}.ts`)))
+    const blocks = [...guide.matchAll(/^```ts\n(.*?)^```/gms), ...readme.matchAll(/^```ts\n(.*?)^```/gms)]
+    expect(blocks.length).toBeGreaterThan(8)
+    for (const [, block = ''] of blocks) {
+      const shown = samples.some((sample) => sample.includes(flat(block)))
+      expect(shown, `not in a sample:\n${block}`).toBe(true)
+    }
+  })
+
+  it('list every route, event type and error of ours', () => {
+    const { http } = createWebhooks({ logger })
+    for (const { method, path, can } of http.routes) {
+      const [action, subject] = can as [string, string]
+      expect(tables).toContain(`| \`${method} ${path}\` | \`${subject}:${action}\` |`)
+    }
+    for (const { code, status } of [...Object.values(webhooksErrors), coreErrors.idempotency_conflict]) {
+      expect(tables).toContain(`| \`${code}\` | ${status} |`)
+    }
+    for (const name of Object.keys(defaultEventTypes)) expect(guide).toContain(`\`${name}\``)
+  })
+})
+
+describe('the samples', () => {
+  let database: OpenDatabase
+  beforeEach(async () => {
+    const sqlite = (await testDatabases()).find(({ name }) => name === 'sqlite')
+    if (!sqlite) throw new Error('SQLite is always there')
+    database = await sqlite.open()
+    await database.knex.schema.createTable('keys', (table) => {
+      table.text('id').primary()
+      table.text('name')
+    })
+  })
+  afterEach(() => database.close())
+
+  for (const [name, createApp, path] of [
+    ['Express', expressApp, '/keys'],
+    ['Koa', koaApp, '/keys/key_1'],
+  ] as const) {
+    it(`mount and publish on ${name}`, async () => {
+      const { app, worker } = await createApp(database.knex)
+      const base = await listen(('callback' in app ? app.callback() : app) as RequestListener)
+      const ask = (token: string, method: string, path: string, body: object) =>
+        fetch(base + path, {
+          method,
+          headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        })
+      const endpoint = { url: 'https://hooks.invalid/in', eventTypes: ['key.*'] }
+      expect((await ask('nobody', 'POST', '/api/webhooks/endpoints', endpoint)).status).toBe(401)
+      expect((await ask('olga-1', 'POST', '/api/webhooks/endpoints', endpoint)).status).toBe(201)
+      expect((await ask('olga-1', 'POST', path, { id: 'key_1', name: 'Production' })).status).toBe(201)
+      // The same key again: the insert fails, and with it the webhook.
+      expect((await ask('olga-1', 'POST', path, { id: 'key_1', name: 'Production' })).status).toBe(500)
+      await worker.stop()
+      const { deliveries } = createWebhooks({ logger, storage: knexStorage(database.knex) })
+      const { data } = await deliveries.list({ tenantId: 'acme' })
+      expect(data).toMatchObject([{ eventType: 'key.created' }])
+    })
+  }
+
+  it('do what the guide says', async () => {
+    const webhooks = createWebhooks({ storage: memoryStorage() })
+    expect(await calls.register(webhooks)).toMatch(/^whsec_/)
+    const own = await calls.typed(memoryStorage())
+    expect(own.http.routes.length).toBe(webhooks.http.routes.length)
+    const inside = calls.insideANetwork(memoryStorage())
+    const { url } = await inside.endpoints.create({ tenantId: 'acme' }, { url: 'http://10.20.0.9/in' })
+    expect(url).toBe('http://10.20.0.9/in')
+    const target = await receiver()
+    expect(await calls.tested(target.url, fakeClock())).toEqual({
+      delivered: 1,
+      rescheduled: 0,
+      deadLettered: 0,
+      held: 0,
+      cancelled: 0,
+    })
+  })
+
+  it('receive, verify and refuse', async () => {
+    const handled: { type: string }[] = []
+    const webhooks = createWebhooks({ storage: memoryStorage(), network: loopback })
+    let secret = ''
+    const url = await listen((request, response) =>
+      calls.receiverApp(secret, (event) => handled.push(event))(request, response),
+    )
+    secret = (await webhooks.endpoints.create({ tenantId: 't1' }, { url: `${url}/in` })).secret
+    await webhooks.publish(keyCreated)
+    expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
+    expect(handled).toMatchObject([{ type: 'key.created', data: { keyId: 'key_1' } }])
+    const forged = await fetch(`${url}/in`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    })
+    expect([forged.status, await forged.text()]).toEqual([400, 'missing_header'])
+  })
+
+  it('work on dead letters, and hear each other', async () => {
+    await database.knex.migrate.latest({
+      migrationSource: {
+        getMigrations: async () => ['001-webhooks'],
+        getMigrationName: (name: string) => name,
+        getMigration: async () => calls.migration,
+      },
+    })
+    expect(await migrate(database.knex)).toEqual([])
+    const heard: DomainEvent[] = []
+    const { webhooks, eventsOfOthers } = calls.wired(database.knex, (event) => void heard.push(event))
+    await calls.register(webhooks)
+    expect(eventsOfOthers.length).toBe(2)
+    expect(heard.map(({ type }) => type)).toEqual(['endpoint.created'])
+    await webhooks.publish({ ...keyCreated, tenantId: 'acme' })
+    const [delivery] = (await webhooks.deliveries.list({ tenantId: 'acme' })).data
+    const id = delivery?.id ?? ''
+    await knexStorage(database.knex).run(({ deliveries }) => deliveries.update(id, { status: 'dead_letter' }))
+    const { dead } = await calls.operate(webhooks, id)
+    expect(dead.data.map((row) => row.id)).toEqual([id])
+    expect(heard.at(-1)?.type).toBe('delivery.redriven')
+  })
+})
