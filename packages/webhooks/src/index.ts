@@ -6,7 +6,9 @@ export type {
   Delivery,
   DeliveryQuery,
   DeliveryStatus,
+  StoredDelivery,
 } from './deliveries/schema.js'
+export type { Claimed, ClaimRequest, DeliveryPatch, DeliveryStore } from './deliveries/store.js'
 export { isAllowedAddress } from './delivery/address-guard.js'
 export { defaultSchedule } from './delivery/backoff.js'
 export type { NetworkOptions } from './delivery/sender.js'
@@ -18,14 +20,17 @@ export type {
   EndpointWithSecret,
   RotateSecret,
   SendTest,
+  StoredEndpoint,
   TestSent,
   UpdateEndpoint,
 } from './endpoints/schema.js'
+export type { EndpointStore } from './endpoints/store.js'
 export { webhooksErrors } from './errors.js'
 export { defineEventTypes, type EventTypes, testEventType } from './event-types/catalogue.js'
 export { defaultEventTypes } from './event-types/defaults.js'
 export type { EventType } from './event-types/service.js'
-export type { Message, MessageBody, Publish, Published } from './messages/schema.js'
+export type { Message, MessageBody, Publish, Published, StoredMessage } from './messages/schema.js'
+export type { MessageStore } from './messages/store.js'
 export { type MemoryStorageOptions, memoryStorage } from './storage/memory/index.js'
 export type { WebhooksStorage, WebhooksStores } from './storage/stores.js'
 export { createWebhooks, type RetryOptions, type Webhooks, type WebhooksOptions } from './webhooks.js'
