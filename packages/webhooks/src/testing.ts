@@ -11,7 +11,7 @@ import type { Attempt, StoredDelivery } from './deliveries/schema.js'
 import type { Claimed, ClaimRequest } from './deliveries/store.js'
 import type { StoredEndpoint } from './endpoints/schema.js'
 import type { StoredMessage } from './messages/schema.js'
-import type { WebhooksStorage } from './storage/stores.js'
+import type { WebhooksStorage } from './storage/port.js'
 
 export interface OpenStorage {
   /** Empty, and migrated. */

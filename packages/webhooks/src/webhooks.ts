@@ -15,7 +15,7 @@ import { createEventTypesService } from './event-types/service.js'
 import { messageRoutes } from './messages/routes.js'
 import { createMessagesService, type MessagesService } from './messages/service.js'
 import { memoryStorage } from './storage/memory/index.js'
-import type { WebhooksStorage } from './storage/stores.js'
+import type { WebhooksStorage } from './storage/port.js'
 
 export interface WebhooksOptions<Types extends EventTypes = typeof defaultEventTypes> extends RuntimeOptions {
   /** What can be published; the eight default types unless told. See `defineEventTypes`. */

@@ -14,6 +14,7 @@ const fixture = (name: string) => readFileSync(new URL(`fixtures/${name}`, impor
 export const testRoot = fixture('ca.pem')
 
 export interface Received {
+  path: string
   headers: IncomingHttpHeaders
   body: string
 }
@@ -46,7 +47,7 @@ function recording(received: Received[], answer: Answer): RequestListener {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
-      const entry = { headers: request.headers, body: Buffer.concat(chunks).toString() }
+      const entry = { path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks).toString() }
       received.push(entry)
       answer(entry, request, response)
     })

@@ -1,7 +1,7 @@
 /** The delivery log: what went where, how it went, and what to do about it. */
 import { coreErrors, type Emit, type Page, PageQuery, paginate, parse, type Runtime, type Scope } from '@org/core'
 import { webhooksErrors } from '../errors.js'
-import type { WebhooksStorage, WebhooksStores } from '../storage/stores.js'
+import type { WebhooksStorage, WebhooksStores } from '../storage/port.js'
 import {
   type Attempt,
   DeadLetterQuery,

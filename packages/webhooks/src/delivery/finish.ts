@@ -3,7 +3,7 @@ import { type Emit, type Runtime, systemActor, type Tx } from '@org/core'
 import type { StoredDelivery } from '../deliveries/schema.js'
 import type { DeliveryPatch } from '../deliveries/store.js'
 import type { EndpointsService } from '../endpoints/service.js'
-import type { WebhooksStorage, WebhooksStores } from '../storage/stores.js'
+import type { WebhooksStorage, WebhooksStores } from '../storage/port.js'
 import type { Outcome, Result } from './engine.js'
 
 export interface FinishOptions {

@@ -2,7 +2,7 @@
 import { type Emit, parse, type Runtime } from '@org/core'
 import type { z } from 'zod'
 import type { EndpointsService } from '../endpoints/service.js'
-import type { WebhooksStorage } from '../storage/stores.js'
+import type { WebhooksStorage } from '../storage/port.js'
 import type { AddressGuard } from './address-guard.js'
 import { createEngine } from './engine.js'
 import { createFinish } from './finish.js'

@@ -15,7 +15,7 @@ import {
 import type { AddressGuard } from '../delivery/address-guard.js'
 import { createSecret } from '../delivery/sign.js'
 import type { EventTypesService } from '../event-types/service.js'
-import type { WebhooksStorage, WebhooksStores } from '../storage/stores.js'
+import type { WebhooksStorage, WebhooksStores } from '../storage/port.js'
 import {
   CreateEndpoint,
   Endpoint,

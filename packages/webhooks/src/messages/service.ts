@@ -8,7 +8,7 @@ import type { Subscriber } from '../endpoints/store.js'
 import { webhooksErrors } from '../errors.js'
 import { type EventTypes, subscribesTo, testEventType } from '../event-types/catalogue.js'
 import type { EventTypesService } from '../event-types/service.js'
-import type { WebhooksStorage, WebhooksStores } from '../storage/stores.js'
+import type { WebhooksStorage, WebhooksStores } from '../storage/port.js'
 import {
   type Message,
   type MessageBody,

@@ -10,7 +10,7 @@ import {
 import type { Attempt, StoredDelivery } from '../../deliveries/schema.js'
 import type { StoredEndpoint } from '../../endpoints/schema.js'
 import type { StoredMessage } from '../../messages/schema.js'
-import type { WebhooksStorage } from '../stores.js'
+import type { WebhooksStorage } from '../port.js'
 import { memoryDeliveries } from './deliveries.js'
 import { memoryEndpoints } from './endpoints.js'
 import { memoryMessages } from './messages.js'
