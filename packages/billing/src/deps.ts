@@ -2,7 +2,7 @@
 import type { Emit, Runtime } from '@org/core'
 import type { Catalog } from './catalog/define.js'
 import type { PaymentProvider } from './provider/port.js'
-import type { BillingStorage } from './storage/stores.js'
+import type { BillingStorage } from './storage/port.js'
 
 export interface Deps {
   catalog: Catalog

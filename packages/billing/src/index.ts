@@ -23,7 +23,7 @@ import { createInvoices, type Invoices } from './invoices/service.js'
 import { localProvider } from './provider/local.js'
 import type { PaymentProvider } from './provider/port.js'
 import { memoryStorage } from './storage/memory.js'
-import type { BillingStorage } from './storage/stores.js'
+import type { BillingStorage } from './storage/port.js'
 import { subscriptionRoutes } from './subscriptions/routes.js'
 import { createSubscriptions, type Subscriptions } from './subscriptions/service.js'
 import { usageRoutes } from './usage/routes.js'
@@ -63,7 +63,7 @@ export type { Invoices } from './invoices/service.js'
 export { type LocalProviderOptions, localProvider } from './provider/local.js'
 export type { ChargeRequest, ChargeResult, PaymentProvider } from './provider/port.js'
 export { memoryStorage } from './storage/memory.js'
-export type { BillingStorage, BillingStores } from './storage/stores.js'
+export type { BillingStorage, BillingStores } from './storage/port.js'
 export type {
   CancelSubscription,
   ChangeSubscription,
@@ -163,8 +163,7 @@ export function createBilling<PlanId extends string, Feature extends string, Met
         ...usageRoutes(usage),
         ...entitlementRoutes(entitlements),
       ],
-      transaction: (work, tx) => storage.run((stores, own) => work(stores.idempotency, own), tx),
-      outside: (work) => storage.read((stores) => work(stores.idempotency)),
+      storage,
     },
   }
 }

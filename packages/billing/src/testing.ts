@@ -10,7 +10,7 @@ import type { Tx } from '@org/core'
 import type { Customer } from './customers/schema.js'
 import type { Invoice } from './invoices/schema.js'
 import type { Payment } from './payments/schema.js'
-import type { BillingStorage } from './storage/stores.js'
+import type { BillingStorage } from './storage/port.js'
 import type { Subscription } from './subscriptions/schema.js'
 import type { UsageEvent } from './usage/schema.js'
 

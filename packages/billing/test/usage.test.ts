@@ -165,6 +165,8 @@ for (const place of places) {
         { quantity: 1.5 },
         { quantity: Number.NaN },
         { qty: 1 },
+        { idempotencyKey: 'a\u0000b' },
+        { tenantId: '' },
       ]) {
         const input = { tenantId, meter: 'requests' as const, ...wrong }
         await expect(billing.usage.record(input)).rejects.toMatchObject({ code: 'invalid_input' })

@@ -1,4 +1,4 @@
-import { type Route, route } from '@org/core'
+import { coreErrors, type Route, route } from '@org/core'
 import { CustomerInput, CustomerView } from './schema.js'
 import type { Customers } from './service.js'
 
@@ -9,9 +9,11 @@ export function customerRoutes(customers: Customers): Route[] {
       method: 'GET',
       path: '/customer',
       summary: 'Who pays for the tenant',
+      description: 'Not found until one was made: by hand, by the first change, or with the first subscription.',
       can: ['read', 'billing'],
       response: CustomerView,
-      handler: async (_, ctx) => customers.ensure(ctx),
+      errors: [coreErrors.not_found],
+      handler: (_, ctx) => customers.get(ctx),
     }),
     route({
       id: 'billing.updateCustomer',

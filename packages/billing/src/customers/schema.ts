@@ -1,9 +1,10 @@
 /** A customer: who pays for a tenant. There is one for each tenant. */
 import { Time, TimeView } from '@org/core'
 import { z } from 'zod'
+import { storable } from '../params.js'
 
 const Email = z.email().max(254)
-const Name = z.string().min(1).max(200)
+const Name = storable(200)
 /** A reference to a payment method at the provider; never a card number. */
 const PaymentMethod = z
   .string()

@@ -2,7 +2,7 @@
 import { coreErrors, parse, type Scope, type Tx } from '@org/core'
 import type { Deps } from '../deps.js'
 import { billingErrors } from '../errors.js'
-import type { BillingStores } from '../storage/stores.js'
+import type { BillingStores } from '../storage/port.js'
 import { newCustomer } from './ensure.js'
 import { type Customer, CustomerInput } from './schema.js'
 

@@ -1,10 +1,9 @@
 import { pageOf, type Route, route } from '@org/core'
 import { z } from 'zod'
 import { billingErrors as errors } from '../errors.js'
+import { IdParams } from '../params.js'
 import { InvoicePreviewView, InvoiceView, ListInvoices } from './schema.js'
 import type { Invoices } from './service.js'
-
-const params = z.object({ id: z.string() })
 
 /** Making, finalising and voiding invoices is the seller's: the host calls the service for it. */
 export function invoiceRoutes(invoices: Invoices): Route[] {
@@ -34,7 +33,7 @@ export function invoiceRoutes(invoices: Invoices): Route[] {
       path: '/invoices/:id',
       summary: 'Show an invoice with its lines',
       can: ['read', 'billing'],
-      params,
+      params: IdParams,
       response: InvoiceView,
       handler: ({ params: { id } }, ctx) => invoices.get(ctx, id),
     }),
@@ -44,7 +43,7 @@ export function invoiceRoutes(invoices: Invoices): Route[] {
       path: '/invoices/:id/pay',
       summary: 'Pay an open invoice with the payment method on file',
       can: ['update', 'billing'],
-      params,
+      params: IdParams,
       response: InvoiceView,
       errors: [errors.payment_declined, errors.payment_unavailable, errors.invoice_not_open],
       handler: ({ params: { id } }, ctx) => invoices.pay(ctx, id),

@@ -2,6 +2,7 @@
 import { PageQuery, Time, TimeView } from '@org/core'
 import { z } from 'zod'
 import { PricedLine } from '../arithmetic/price-usage.js'
+import { Id, storable } from '../params.js'
 import { Terms } from '../subscriptions/schema.js'
 
 /**
@@ -86,9 +87,7 @@ export type Invoice = z.infer<typeof Invoice>
 /** An invoice of the host's own, such as a set-up fee. */
 export const CreateInvoice = z.strictObject({
   lines: z
-    .array(
-      z.strictObject({ description: z.string().min(1).max(500), quantity: z.int().min(1).default(1), amount: z.int() }),
-    )
+    .array(z.strictObject({ description: storable(500), quantity: z.int().min(1).default(1), amount: z.int() }))
     .min(1)
     .max(250),
 })
@@ -96,7 +95,7 @@ export type CreateInvoice = z.input<typeof CreateInvoice>
 
 export const ListInvoices = PageQuery.extend({
   status: InvoiceStatus.optional(),
-  subscriptionId: z.string().optional(),
+  subscriptionId: Id.optional(),
 })
 export type ListInvoices = z.input<typeof ListInvoices>
 

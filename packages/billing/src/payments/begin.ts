@@ -1,7 +1,7 @@
 /** Writing a payment down before the provider is asked for it. */
 import type { Deps } from '../deps.js'
 import type { Invoice } from '../invoices/schema.js'
-import type { BillingStores } from '../storage/stores.js'
+import type { BillingStores } from '../storage/port.js'
 import type { Payment } from './schema.js'
 
 /** The attempt that is on its way, or a new one. The invoice is locked and something is due on it. */

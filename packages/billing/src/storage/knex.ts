@@ -1,5 +1,4 @@
 /** Everything in the host's own database. SQL is nowhere else. */
-import { systemRandom } from '@org/core'
 import {
   checkPrefix,
   flag,
@@ -22,7 +21,7 @@ import type { PaymentStore } from '../payments/store.js'
 import type { Subscription } from '../subscriptions/schema.js'
 import type { SubscriptionStore } from '../subscriptions/store.js'
 import { knexUsage } from './knex-usage.js'
-import type { BillingStorage } from './stores.js'
+import type { BillingStorage } from './port.js'
 
 export interface KnexStorageOptions {
   /** Goes before every table name; the same as for `migrate`. `billing_` unless told. */
@@ -35,7 +34,6 @@ export function knexStorage(knex: Knex, { prefix = 'billing_' }: KnexStorageOpti
   return knexUnitOfWork(knex, {
     prefix,
     migrateFrom: '@org/billing/knex',
-    random: systemRandom,
     bind: (db) => ({
       customers: customerStore(db, prefix),
       subscriptions: subscriptionStore(db, prefix),

@@ -18,7 +18,7 @@ import type { Payment } from '../payments/schema.js'
 import type { Subscription } from '../subscriptions/schema.js'
 import type { SubscriptionStore } from '../subscriptions/store.js'
 import { type MemoryUsageRows, memoryUsage } from './memory-usage.js'
-import type { BillingStorage, BillingStores } from './stores.js'
+import type { BillingStorage, BillingStores } from './port.js'
 
 interface Rows {
   customers: MemoryRows<Customer>

@@ -6,7 +6,7 @@ import { issueInvoice } from '../invoices/issue.js'
 import { billedMeters, usageLines } from '../invoices/lines.js'
 import type { InvoiceLine, PendingChange } from '../invoices/schema.js'
 import type { Payment } from '../payments/schema.js'
-import type { BillingStores } from '../storage/stores.js'
+import type { BillingStores } from '../storage/port.js'
 import { emitSubscription } from './events.js'
 import type { Subscription } from './schema.js'
 

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { Interval } from '../catalog/schema.js'
 import { billingErrors as errors } from '../errors.js'
 import { InvoiceLineView, InvoicePreviewView } from '../invoices/schema.js'
+import { IdParams } from '../params.js'
 import {
   CancelSubscription,
   ChangeSubscription,
@@ -11,8 +12,6 @@ import {
   SubscriptionView,
 } from './schema.js'
 import type { Subscriptions } from './service.js'
-
-const params = z.object({ id: z.string() })
 
 const ChangePreviewView = z
   .object({
@@ -58,6 +57,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
       can: ['create', 'billing'],
       body: CreateSubscription,
       status: 201,
+      idempotent: true,
       response: SubscriptionView,
       errors: [errors.subscription_exists, ...paying],
       handler: ({ body }, ctx) => subscriptions.create(ctx, body),
@@ -68,7 +68,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
       path: '/subscriptions/:id',
       summary: 'Show a subscription',
       can: ['read', 'billing'],
-      params,
+      params: IdParams,
       response: SubscriptionView,
       handler: ({ params: { id } }, ctx) => subscriptions.get(ctx, id),
     }),
@@ -78,7 +78,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
       path: '/subscriptions/:id/preview',
       summary: 'What a change would do and cost at this moment',
       can: ['read', 'billing'],
-      params,
+      params: IdParams,
       body: ChangeSubscription,
       response: ChangePreviewView,
       errors: [...changing, errors.renewal_due],
@@ -92,7 +92,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
       description:
         'Up, or to another interval: now, prorated. Down: when the period ends. To the present plan: undone.',
       can: ['update', 'billing'],
-      params,
+      params: IdParams,
       body: ChangeSubscription,
       response: SubscriptionView,
       errors: [...changing, ...paying],
@@ -104,7 +104,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
       path: '/subscriptions/:id/cancel',
       summary: 'End it when the paid period ends, or now',
       can: ['update', 'billing'],
-      params,
+      params: IdParams,
       body: CancelSubscription.optional(),
       response: SubscriptionView,
       errors: [...step, errors.no_change],
@@ -116,7 +116,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
       path: '/subscriptions/:id/resume',
       summary: 'Take a scheduled cancellation or change back',
       can: ['update', 'billing'],
-      params,
+      params: IdParams,
       response: SubscriptionView,
       errors: [...step, errors.not_canceling],
       handler: ({ params: { id } }, ctx) => subscriptions.resume(ctx, id),

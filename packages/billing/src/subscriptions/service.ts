@@ -1,17 +1,16 @@
 /** The life of a subscription. */
 import { coreErrors, type Page, paginate, parse, type Scope } from '@org/core'
-import { billingPeriod } from '../arithmetic/period.js'
-import { planNamed, planOfRow, priceOf } from '../catalog/define.js'
-import type { Interval, Plan } from '../catalog/schema.js'
+import { planNamed } from '../catalog/define.js'
+import type { Interval } from '../catalog/schema.js'
 import type { Deps } from '../deps.js'
 import { catchUp } from '../due-work/renew.js'
 import { billingErrors } from '../errors.js'
 import { issueInvoice } from '../invoices/issue.js'
-import { planLine, totals } from '../invoices/lines.js'
+import { totals } from '../invoices/lines.js'
 import type { InvoiceLine, InvoicePreview } from '../invoices/schema.js'
 import { chargingStep, collect, declinedError } from '../payments/collect.js'
 import type { Payment } from '../payments/schema.js'
-import type { BillingStores } from '../storage/stores.js'
+import type { BillingStores } from '../storage/port.js'
 import { applyChange, billWindow, endSubscription, overage, readWindow } from './apply.js'
 import { decideChange } from './decide.js'
 import { emitSubscription } from './events.js'
@@ -23,6 +22,7 @@ import {
   mainSlot,
   type Subscription,
 } from './schema.js'
+import { startSubscription } from './start.js'
 
 /** What a change would do. */
 export interface ChangePreview {
@@ -158,7 +158,7 @@ export function createSubscriptions(deps: Deps): Subscriptions {
       const { plan: id, interval } = parse(CreateSubscription, input)
       const plan = planNamed(catalog, id)
       return charged(scope, (inner) =>
-        storage.run((stores, tx) => start(deps, stores, inner, plan, interval, tx), inner.tx),
+        storage.run((stores, tx) => startSubscription(deps, stores, inner, plan, interval, tx), inner.tx),
       )
     },
 
@@ -241,68 +241,4 @@ function assertSteady(subscription: Subscription): void {
   if (subscription.status === 'incomplete') throw billingErrors.subscription_incomplete()
   if (subscription.pendingInvoiceId === null) return
   throw billingErrors.payment_in_progress({ detail: 'Wait for it; `runDueWork` sees to one that was cut off.' })
-}
-
-/** Takes the tenant's slot and drafts the first invoice. */
-async function start(
-  deps: Deps,
-  stores: BillingStores,
-  scope: Scope,
-  plan: Plan,
-  asked: Interval | undefined,
-  tx: object,
-): Promise<{ id: string; payment: Payment | null }> {
-  const interval = asked ?? (plan.prices.month === undefined && plan.prices.year !== undefined ? 'year' : 'month')
-  const amount = priceOf(plan, interval)
-  const now = deps.runtime.clock.now()
-  const period = billingPeriod({ anchor: now, interval, at: now })
-  const subscription: Subscription = {
-    id: deps.runtime.id('sub'),
-    tenantId: scope.tenantId,
-    plan: plan.id,
-    interval,
-    currency: deps.catalog.currency,
-    amount,
-    status: 'incomplete',
-    anchor: now,
-    currentPeriodStart: period.start,
-    currentPeriodEnd: period.end,
-    cancelAtPeriodEnd: false,
-    scheduledChange: null,
-    canceledAt: null,
-    endedAt: null,
-    pastDueSince: null,
-    createdAt: now,
-    updatedAt: now,
-    liveSlot: mainSlot,
-    billed: amount,
-    billedInvoiceId: null,
-    pendingInvoiceId: null,
-  }
-  const { id } = subscription
-  if (!(await stores.subscriptions.insert(subscription))) {
-    throw billingErrors.subscription_exists({ detail: 'Change it, or cancel it first.' })
-  }
-  const { invoice, payment } = await issueInvoice(
-    deps,
-    stores,
-    scope,
-    {
-      subscriptionId: id,
-      reason: 'subscription_create',
-      lines: [planLine(planOfRow(deps.catalog, subscription), interval, amount, period)],
-      period,
-      periodKey: `${id}:${period.start}`,
-      untilPaid: true,
-    },
-    tx,
-  )
-  if (payment) {
-    await stores.subscriptions.update({ ...subscription, billedInvoiceId: invoice.id, pendingInvoiceId: invoice.id })
-    return { id, payment }
-  }
-  const active: Subscription = { ...subscription, status: 'active', billedInvoiceId: invoice.id }
-  await stores.subscriptions.update(active)
-  await emitSubscription(deps, scope, 'created', active, tx)
-  return { id, payment: null }
 }

@@ -25,6 +25,7 @@ export function usageRoutes(usage: Usage): Route[] {
       can: ['create', 'usage'],
       body: RecordUsageBody,
       status: 201,
+      idempotent: true,
       response: UsageRecordView,
       errors: [
         billingErrors.quota_exceeded,

@@ -3,7 +3,7 @@ import { ExternalId, Time, TimeParam, TimeView } from '@org/core'
 import { z } from 'zod'
 import { Instant } from '../arithmetic/instant.js'
 
-const IdempotencyKey = z.string().min(1).max(128)
+const IdempotencyKey = ExternalId
 
 /** Bounded so that the sum of a window stays an exact number. */
 const Quantity = z.int().min(1).max(1_000_000_000_000)

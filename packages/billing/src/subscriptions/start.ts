@@ -1,0 +1,77 @@
+/** How a subscription begins. */
+import type { Scope, Tx } from '@org/core'
+import { billingPeriod } from '../arithmetic/period.js'
+import { priceOf } from '../catalog/define.js'
+import type { Interval, Plan } from '../catalog/schema.js'
+import type { Deps } from '../deps.js'
+import { billingErrors } from '../errors.js'
+import { issueInvoice } from '../invoices/issue.js'
+import { planLine } from '../invoices/lines.js'
+import type { Payment } from '../payments/schema.js'
+import type { BillingStores } from '../storage/port.js'
+import { emitSubscription } from './events.js'
+import { mainSlot, type Subscription } from './schema.js'
+
+/** Takes the tenant's slot and drafts the first invoice. */
+export async function startSubscription(
+  deps: Deps,
+  stores: BillingStores,
+  scope: Scope,
+  plan: Plan,
+  asked: Interval | undefined,
+  tx: Tx,
+): Promise<{ id: string; payment: Payment | null }> {
+  const interval = asked ?? (plan.prices.month === undefined && plan.prices.year !== undefined ? 'year' : 'month')
+  const amount = priceOf(plan, interval)
+  const now = deps.runtime.clock.now()
+  const period = billingPeriod({ anchor: now, interval, at: now })
+  const subscription: Subscription = {
+    id: deps.runtime.id('sub'),
+    tenantId: scope.tenantId,
+    plan: plan.id,
+    interval,
+    currency: deps.catalog.currency,
+    amount,
+    status: 'incomplete',
+    anchor: now,
+    currentPeriodStart: period.start,
+    currentPeriodEnd: period.end,
+    cancelAtPeriodEnd: false,
+    scheduledChange: null,
+    canceledAt: null,
+    endedAt: null,
+    pastDueSince: null,
+    createdAt: now,
+    updatedAt: now,
+    liveSlot: mainSlot,
+    billed: amount,
+    billedInvoiceId: null,
+    pendingInvoiceId: null,
+  }
+  const { id } = subscription
+  if (!(await stores.subscriptions.insert(subscription))) {
+    throw billingErrors.subscription_exists({ detail: 'Change it, or cancel it first.' })
+  }
+  const { invoice, payment } = await issueInvoice(
+    deps,
+    stores,
+    scope,
+    {
+      subscriptionId: id,
+      reason: 'subscription_create',
+      lines: [planLine(plan, interval, amount, period)],
+      period,
+      periodKey: `${id}:${period.start}`,
+      untilPaid: true,
+    },
+    tx,
+  )
+  if (payment) {
+    await stores.subscriptions.update({ ...subscription, billedInvoiceId: invoice.id, pendingInvoiceId: invoice.id })
+    return { id, payment }
+  }
+  const active: Subscription = { ...subscription, status: 'active', billedInvoiceId: invoice.id }
+  await stores.subscriptions.update(active)
+  await emitSubscription(deps, scope, 'created', active, tx)
+  return { id, payment: null }
+}
