@@ -55,11 +55,10 @@ async function joined(): Promise<Comparison[]> {
       async open() {
         const db = await open()
         await applyMigrations(db.knex, steps, 'demo_')
-        const { random, id } = createRuntime()
+        const { id } = createRuntime()
         const storage: Storage<KnexTable<Item>> = knexUnitOfWork(db.knex, {
           prefix: 'demo_',
           migrateFrom: '@org/demo/knex',
-          random,
           bind: (handle) => new KnexTable<Item>(handle, 'demo_items', { id: text }),
         })
         return {

@@ -1,9 +1,17 @@
 /** Who asks, for which tenant, and what they may do: the one thing that a host must tell every module. */
 import { z } from 'zod'
+import { parse } from './errors.js'
 import type { Tx } from './storage.js'
 
+/** A tenant's or a user's id as the host gives it: any text without surrounding space or control characters. */
+export const ExternalId = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?$/u, 'must not start or end with a space or hold control characters')
+
 /** Who does something. `key` is an API key acting for itself; `system` is the host's own code. */
-export const Actor = z.object({ type: z.enum(['user', 'key', 'system']), id: z.string().min(1).max(255) })
+export const Actor = z.object({ type: z.enum(['user', 'key', 'system']), id: ExternalId })
 export type Actor = z.infer<typeof Actor>
 
 /** Any CASL ability fits, from `rbac.context(…)` or from the host's own `defineAbility(…)`. */
@@ -40,9 +48,12 @@ export interface Scope extends RequestInfo {
 /** The actor of calls that the host's own code makes. */
 export const systemActor: Actor = { type: 'system', id: 'system' }
 
-/** A tenant's or a user's id as the host gives it: any text without surrounding space or control characters. */
-export const ExternalId = z
-  .string()
-  .min(1)
-  .max(128)
-  .regex(/^[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?$/u, 'must not start or end with a space or hold control characters')
+/**
+ * What every service calls first: JavaScript callers may hand in anything, and a missing tenant must never be taken for
+ * every tenant. @throws ProblemError `invalid_input`.
+ */
+export function checkScope<S extends Scope>(scope: S): S {
+  parse(ExternalId, scope?.tenantId, '/tenantId')
+  parse(Actor.optional(), scope.actor, '/actor')
+  return scope
+}

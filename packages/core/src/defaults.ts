@@ -28,5 +28,34 @@ export function createIdFactory(clock: Clock, random: Random): IdFactory {
 export function createRuntime(options: RuntimeOptions = {}): Runtime {
   const clock = options.clock ?? systemClock
   const random = options.random ?? systemRandom
-  return { clock, random, id: options.id ?? createIdFactory(clock, random), logger: options.logger ?? consoleLogger }
+  return {
+    clock,
+    random,
+    id: options.id ?? createIdFactory(clock, random),
+    logger: withPlainErrors(options.logger ?? consoleLogger),
+  }
+}
+
+/** Loggers that write JSON make `{}` of an Error: they are handed its name, message, code and stack instead. */
+function withPlainErrors(logger: Logger): Logger {
+  const write = (level: keyof Logger) => (message: string, fields?: Record<string, unknown>) =>
+    logger[level](message, fields && mapValues(fields, plainError))
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+}
+
+function plainError(value: unknown): unknown {
+  if (!(value instanceof Error)) return value
+  const { name, message, stack, cause } = value
+  const code = 'code' in value ? value.code : undefined
+  return {
+    name,
+    message,
+    ...(code !== undefined && { code }),
+    stack,
+    ...(cause !== undefined && { cause: plainError(cause) }),
+  }
+}
+
+function mapValues(fields: Record<string, unknown>, map: (value: unknown) => unknown): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, map(value)]))
 }

@@ -73,6 +73,7 @@ export function isProblem(error: unknown): error is ProblemError {
 /** Errors that any module can answer with. */
 export const coreErrors = defineErrors('core', {
   malformed_json: { status: 400, title: 'The body is not valid JSON' },
+  incomplete_body: { status: 400, title: 'The body ended early' },
   unauthenticated: { status: 401, title: 'No identity' },
   forbidden: { status: 403, title: 'Not allowed' },
   cross_site_request: { status: 403, title: 'A cross-site request may not use this session' },

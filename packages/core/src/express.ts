@@ -12,11 +12,15 @@ export type ExpressContext = RouterOptions<Request>['context']
 /** @throws ProblemError `setup_error` if `context` is missing. */
 export function expressRouter(module: HttpModule, options: RouterOptions<Request>): Router {
   const context = requireContext(options)
-  const router = Router()
+  // Hosts mount under paths such as /orgs/:org, and read that in their `context`.
+  const router = Router({ mergeParams: true })
   for (const route of module.routes) {
     const method = route.method.toLowerCase() as Lowercase<typeof route.method>
-    router[method](route.path, async (request, response) => {
-      send(response, await handle(module, route, toHttpRequest(request, context), options))
+    router[method](route.path, (request, response, next) => {
+      // Express 4 does not look at the promise, and an unhandled rejection ends the process.
+      handle(module, route, toHttpRequest(request, context), options)
+        .then((answer) => send(response, answer))
+        .catch(next)
     })
   }
   return router
@@ -28,11 +32,14 @@ export function expressGuard(
   check: (context: RequestContext, request: Request, response: Response) => Promise<Record<string, string> | void>,
 ): RequestHandler {
   const context = requireContext(options)
-  return async (request, response, next) => {
-    const result = await guard(toHttpRequest(request, context), options, (found) => check(found, request, response))
-    if (!result.pass) return send(response, result.response)
-    response.set(result.headers)
-    next()
+  return (request, response, next) => {
+    guard(toHttpRequest(request, context), options, (found) => check(found, request, response))
+      .then((result) => {
+        if (!result.pass) return send(response, result.response)
+        response.set(result.headers)
+        next()
+      })
+      .catch(next)
   }
 }
 
@@ -48,12 +55,22 @@ function toHttpRequest(request: Request, context: ExpressContext): HttpRequest {
     parsedBody: request.body,
     keptBody: (request as { rawBody?: unknown }).rawBody,
     ip: request.ip,
-    origin: `${request.protocol}://${request.headers.host ?? ''}`,
+    origin: `${request.protocol}://${hostOf(request)}`,
     identify: () => context(request),
   }
 }
 
+/** With its port. Express 4's `req.host` has none; both trust the forwarded one by the app's `trust proxy`. */
+function hostOf(request: Request): string {
+  const trusts: (address: string | undefined, hop: number) => boolean = request.app.get('trust proxy fn')
+  const forwarded = request.get('x-forwarded-host')
+  if (forwarded && trusts(request.socket.remoteAddress, 0)) return forwarded.split(',', 1)[0]?.trim() ?? ''
+  return request.get('host') ?? ''
+}
+
 function send(response: Response, { status, headers, body }: HttpResponse): void {
+  // A time-out of the host's may have answered already.
+  if (response.headersSent) return
   response.status(status).set(headers)
   response.end(body)
 }

@@ -3,6 +3,7 @@ export { allows, authorize, forbidden } from './ability.js'
 export {
   type Ability,
   Actor,
+  checkScope,
   ExternalId,
   type RequestContext,
   type RequestInfo,

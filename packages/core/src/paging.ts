@@ -2,9 +2,11 @@
 import { z } from 'zod'
 import { coreErrors } from './errors.js'
 
+const defaultLimit = 50
+
 /** The query of every list. Spread its shape into a route's own query schema. */
 export const PageQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(250).default(50),
+  limit: z.coerce.number().int().min(1).max(250).default(defaultLimit),
   cursor: z.string().min(1).max(512).optional(),
 })
 export type PageQuery = z.input<typeof PageQuery>
@@ -33,7 +35,7 @@ export async function paginate<Row, const Shape extends readonly ('string' | 'nu
   list: (slice: Slice<PositionOf<Shape>>) => Promise<Row[]>,
   position: (row: Row) => PositionOf<Shape>,
 ): Promise<Page<Row>> {
-  const { limit = 50, cursor } = page
+  const { limit = defaultLimit, cursor } = page
   const after = cursor === undefined ? null : (decodeCursor(cursor, shape) as PositionOf<Shape>)
   const rows = await list({ limit: limit + 1, after })
   const data = rows.slice(0, limit)
@@ -56,7 +58,7 @@ export function decodeCursor(cursor: string, shape: readonly ('string' | 'number
     if (
       Array.isArray(position) &&
       position.length === shape.length &&
-      position.every((part, i) => typeof part === shape[i])
+      position.every((part, i) => isPart(part, shape[i]))
     ) {
       return position
     }
@@ -64,4 +66,9 @@ export function decodeCursor(cursor: string, shape: readonly ('string' | 'number
   throw coreErrors.invalid_input({
     errors: [{ pointer: '/cursor', detail: 'not a cursor of this list; use the "next" of an earlier page' }],
   })
+}
+
+/** Nothing that a database would choke on: a forged cursor must be a 422. */
+function isPart(part: unknown, type: 'string' | 'number' | undefined): boolean {
+  return type === 'number' ? Number.isSafeInteger(part) : typeof part === 'string' && !part.includes('\0')
 }

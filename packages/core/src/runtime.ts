@@ -14,7 +14,10 @@ export interface Random {
 /** Makes an id: the prefix, an underscore and 26 time-sortable characters. Ids never hold a dot. */
 export type IdFactory = (prefix: string) => string
 
-/** Any logger with these four methods fits; pino and winston do. Fields are plain data and never hold secrets. */
+/**
+ * Any logger with these four methods fits, winston for one. Pino takes its arguments the other way round:
+ * `{ error: (message, fields) => pino.error(fields, message), … }`. Fields are plain data and never hold secrets.
+ */
 export interface Logger {
   debug(message: string, fields?: Record<string, unknown>): void
   info(message: string, fields?: Record<string, unknown>): void

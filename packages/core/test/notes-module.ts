@@ -33,7 +33,7 @@ export function notesModule(logger: Logger): HttpModule & { notes: StoredNote[];
   const runtime = createRuntime({ logger, clock: { now: () => Date.UTC(2026, 0, 1) } })
   const keys = new Map<string, IdempotencyRecord>()
   const database = memoryDatabase()
-  const storage = memoryUnitOfWork(database, (tx) => memoryIdempotency(keys, tx))
+  const storage = memoryUnitOfWork(database, (tx) => ({ idempotency: memoryIdempotency(keys, tx) }))
   const notes: StoredNote[] = []
   const routes = [
     route({
@@ -44,6 +44,7 @@ export function notesModule(logger: Logger): HttpModule & { notes: StoredNote[];
       can: ['create', 'notes'],
       body: CreateNote,
       status: 201,
+      idempotent: true,
       response: Note,
       async handler({ body }, { tenantId }) {
         const note = {
@@ -137,7 +138,6 @@ export function notesModule(logger: Logger): HttpModule & { notes: StoredNote[];
     database,
     routes,
     runtime,
-    transaction: (work, tx) => storage.run(work, tx),
-    outside: (work) => storage.read(work),
+    storage,
   }
 }

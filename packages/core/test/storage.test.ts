@@ -1,12 +1,4 @@
-import {
-  createRuntime,
-  type MemoryRows,
-  MemoryTable,
-  memoryDatabase,
-  memoryUnitOfWork,
-  type Storage,
-  type Tx,
-} from '@org/core'
+import { type MemoryRows, MemoryTable, memoryDatabase, memoryUnitOfWork, type Storage, type Tx } from '@org/core'
 import { applyMigrations, createTable, integer, json, KnexTable, knexUnitOfWork, nullable, text } from '@org/core/knex'
 import { type OpenDatabase, testDatabases } from '@org/core/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -67,7 +59,6 @@ function knexStorage(db: OpenDatabase): Storage<ItemStore> {
   return knexUnitOfWork<ItemStore>(db.knex, {
     prefix: 'demo_',
     migrateFrom: '@org/demo/knex',
-    random: createRuntime().random,
     bind: (handle) => {
       const table = new KnexTable<Item>(handle, 'demo_items', columns)
       return {

@@ -116,8 +116,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
         ...auditRoutes(audit),
       ],
       runtime,
-      transaction: (work, tx) => storage.run((stores, own) => work(stores.idempotency, own), tx),
-      outside: (work) => storage.read(({ idempotency }) => work(idempotency)),
+      storage,
     },
   }
 }

@@ -94,8 +94,7 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
         ...deliveryRoutes(deliveries),
         ...deadLetterRoutes(deadLetters),
       ],
-      transaction: (work, tx) => storage.run(({ idempotency }, own) => work(idempotency, own), tx),
-      outside: (work) => storage.read(({ idempotency }) => work(idempotency)),
+      storage,
     },
   }
 }

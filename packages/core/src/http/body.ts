@@ -10,7 +10,8 @@ export const defaultBodyLimit = 1024 * 1024
 /**
  * The JSON body, or undefined if there is none.
  *
- * @throws ProblemError `unsupported_media_type` (415), `payload_too_large` (413), `malformed_json` (400).
+ * @throws ProblemError `unsupported_media_type` (415), `payload_too_large` (413), `malformed_json` or
+ *   `incomplete_body` (400).
  */
 export async function readJson(request: HttpRequest, limit: number): Promise<unknown> {
   const { raw } = request
@@ -64,6 +65,8 @@ async function readBytes(raw: IncomingMessage, limit: number): Promise<Buffer> {
   const tooLarge = () =>
     coreErrors.payload_too_large({ detail: `At most ${limit} bytes are read.`, headers: { connection: 'close' } })
   if (Number(raw.headers['content-length'] ?? 0) > limit) throw tooLarge()
+  // A caller who hung up while the context was being found leaves a stream that says nothing more.
+  if (raw.destroyed || raw.readableAborted) throw coreErrors.incomplete_body()
   const chunks: Buffer[] = []
   let size = 0
   // Not `for await`, which would destroy the socket on an early exit and with it the 413.
@@ -76,8 +79,8 @@ async function readBytes(raw: IncomingMessage, limit: number): Promise<Buffer> {
       } else chunks.push(chunk)
     })
     raw.on('end', resolve)
-    raw.on('error', reject)
-    raw.on('close', () => reject(coreErrors.malformed_json({ detail: 'The body ended early.' })))
+    raw.on('error', (cause) => reject(coreErrors.incomplete_body({ cause })))
+    raw.on('close', () => reject(coreErrors.incomplete_body()))
   })
   return Buffer.concat(chunks)
 }

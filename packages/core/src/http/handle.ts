@@ -8,7 +8,7 @@ import { identify, requestInfo } from './identity.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
 import { checkOrigin } from './origin.js'
 import { problemResponse } from './problem.js'
-import { type HttpModule, type Route, rawBody } from './route.js'
+import { type HttpModule, pathParameters, type Route, rawBody } from './route.js'
 
 type Options = Pick<RouterOptions<never>, 'bodyLimit' | 'trustedOrigins'>
 
@@ -42,17 +42,23 @@ type Input = Parameters<Route['handler']>[0]
 async function readInput(route: Route, request: HttpRequest, limit: number): Promise<Input> {
   const { raw } = request
   const headers = raw.headers as Input['headers']
-  const params = route.params ? parse(route.params, request.params) : undefined
+  const params = route.params ? parse(route.params, ownParameters(route, request.params)) : undefined
   const query = route.query ? parse(route.query, queryOf(raw.url ?? '')) : undefined
   if (route.body === rawBody) return { params, query, headers, body: await readRaw(request, limit) }
   const body = route.body ? parse(route.body, await readJson(request, limit)) : undefined
   return { params, query, headers, body }
 }
 
+/** Without those of a path that the router is mounted under. */
+function ownParameters(route: Route, params: Record<string, string>): Record<string, string | undefined> {
+  return Object.fromEntries(pathParameters(route.path).map((name) => [name, params[name]]))
+}
+
 /** Read from the URL itself: the frameworks' own query parsers differ. A repeated name becomes an array. */
 function queryOf(url: string): Record<string, string | string[]> {
-  const query: Record<string, string | string[]> = {}
-  const search = new URLSearchParams(url.split('?', 2)[1] ?? '')
+  const query: Record<string, string | string[]> = Object.create(null)
+  const start = url.indexOf('?')
+  const search = new URLSearchParams(start < 0 ? '' : url.slice(start + 1))
   for (const name of new Set(search.keys())) {
     const values = search.getAll(name)
     query[name] = values.length === 1 ? (values[0] ?? '') : values
@@ -69,19 +75,14 @@ async function answer(
 ): Promise<HttpResponse> {
   const key = request.raw.headers['idempotency-key']
   const work = (scope: RequestContext) => route.handler(input, scope).then((result) => render(route, result))
-  if (route.method !== 'POST' || route.status !== 201 || key === undefined) return work(context)
+  if (!route.idempotent || key === undefined) return work(context)
 
   const now = module.runtime.clock.now()
-  const once = {
-    tenantId: context.tenantId,
-    routeId: route.id,
-    key: idempotencyKey(key),
-    input: [input.params, input.body],
-  }
-  // Inside the host's transaction there may be no second connection to do it on.
-  if (!context.tx) await module.outside((store) => store.purge(now))
-  const { response, replayed } = await module.transaction(async (store, tx) => {
-    return onceForKey(store, once, now, async () => {
+  const { tenantId, actor } = context
+  const asked = [input.params, input.query, input.body]
+  const once = { tenantId, actor, routeId: route.id, key: idempotencyKey(key), input: asked }
+  const { response, replayed } = await module.storage.run(async ({ idempotency }, tx) => {
+    return onceForKey(idempotency, once, now, async () => {
       const { status, body } = await work({ ...context, tx })
       return { status, body: body ?? '' }
     })

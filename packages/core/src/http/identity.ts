@@ -1,6 +1,6 @@
 /** Who asks, and from where. */
 import { Actor, ExternalId, type RequestContext, type RequestInfo } from '../context.js'
-import { coreErrors } from '../errors.js'
+import { coreErrors, isProblem } from '../errors.js'
 import type { HttpRequest } from './message.js'
 
 /** Where the request came from, cut to lengths that fit a log. */
@@ -22,12 +22,34 @@ export function requestInfo(request: HttpRequest): RequestInfo {
  * @throws ProblemError `unauthenticated` (401) if there is none; `setup_error` (500) if it is not one.
  */
 export async function identify(request: HttpRequest): Promise<RequestContext> {
-  const found = (await request.identify()) as RequestContext | null | undefined
-  if (found === null || found === undefined)
-    throw coreErrors.unauthenticated({ headers: { 'www-authenticate': 'Bearer' } })
+  const found = await ask(request)
+  if (!found) throw coreErrors.unauthenticated({ headers: { 'www-authenticate': 'Bearer' } })
   const broken = whatIsWrong(found)
   if (broken) throw coreErrors.setup_error({ detail: `context(req) must answer ${broken}, or null for nobody.` })
-  return { ...requestInfo(request), ...withoutUndefined(found) }
+  // Field by field: a host's own class may answer some of them by getters, which a spread would lose.
+  const { tenantId, actor, ability, tx } = found
+  const info = requestInfo(request)
+  return {
+    tenantId,
+    actor,
+    ability,
+    tx,
+    ip: found.ip ?? info.ip,
+    userAgent: found.userAgent ?? info.userAgent,
+    requestId: found.requestId ?? info.requestId,
+  }
+}
+
+/** Hosts refuse by throwing as well: Koa's `ctx.throw(401)` and every `http-errors` have a status. */
+async function ask(request: HttpRequest): Promise<RequestContext | null | undefined | false> {
+  try {
+    return (await request.identify()) as RequestContext
+  } catch (error) {
+    const status = (error as { status?: unknown } | null)?.status
+    if (status === 401) return null
+    if (status === 403 && !isProblem(error)) throw coreErrors.forbidden({ cause: error })
+    throw error
+  }
 }
 
 function whatIsWrong(context: RequestContext): string | undefined {
@@ -35,8 +57,4 @@ function whatIsWrong(context: RequestContext): string | undefined {
   if (!Actor.safeParse(context.actor).success) return 'an `actor` { type, id }'
   if (typeof context.ability?.can !== 'function') return 'an `ability` with a `can` method'
   return undefined
-}
-
-function withoutUndefined<T extends object>(value: T): T {
-  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T
 }

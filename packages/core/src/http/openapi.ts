@@ -77,7 +77,7 @@ function parameters(schema: z.ZodType | undefined, where: 'path' | 'query', sche
 }
 
 function idempotencyKey(route: Route): Json[] {
-  if (route.method !== 'POST' || route.status !== 201) return []
+  if (!route.idempotent) return []
   const description = 'The same key with the same request answers the first answer again, for 24 hours.'
   return [{ name: 'Idempotency-Key', in: 'header', required: false, description, schema: { type: 'string' } }]
 }
@@ -92,6 +92,7 @@ function problems(route: Route): Json {
   const possible: ErrorFactory[] = [...(route.errors ?? [])]
   if (route.can !== 'public') possible.push(coreErrors.unauthenticated)
   if (Array.isArray(route.can)) possible.push(coreErrors.forbidden)
+  if (route.idempotent) possible.push(coreErrors.idempotency_conflict)
   if (route.params) possible.push(coreErrors.not_found)
   if (route.params || route.query || route.body) possible.push(coreErrors.invalid_input)
   if (route.body) {

@@ -16,7 +16,10 @@ export function problemResponse(error: unknown, logger: Logger, fields: Record<s
   return {
     status: problem.status,
     headers: { ...problem.headers, 'content-type': 'application/problem+json', 'cache-control': 'no-store' },
-    body: JSON.stringify(problemDocument(problem, hidden)),
+    // A BigInt in an extension must not turn an answer into a crash.
+    body: JSON.stringify(problemDocument(problem, hidden), (_, value) =>
+      typeof value === 'bigint' ? `${value}` : value,
+    ),
   }
 }
 

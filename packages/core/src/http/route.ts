@@ -1,10 +1,10 @@
 /** A route is data: the routers of both frameworks and the OpenAPI document come from the same table. */
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { RequestContext, RequestInfo } from '../context.js'
 import type { ErrorFactory } from '../errors.js'
 import type { IdempotencyStore } from '../idempotency.js'
 import type { Runtime } from '../runtime.js'
-import type { Tx } from '../storage.js'
+import type { Storage } from '../storage.js'
 
 /**
  * Who may call it: an action on a subject, as CASL reads it; any identified caller; or anyone at all.
@@ -39,13 +39,21 @@ export interface RouteSpec<G extends Guard, Params, Query, Body, Response> {
   params?: Params
   query?: Query
   body?: Body
-  /** 200 unless told; 204 without a `response`. A POST answered with 201 honours `Idempotency-Key`. */
+  /** 200 unless told; 204 without a `response`. */
   status?: number
+  /**
+   * Honours `Idempotency-Key`: the response is kept as it is for 24 hours, in the database. Not for a route whose
+   * response holds a secret that is otherwise only kept hashed.
+   */
+  idempotent?: boolean
   /** The only fields that can leave: the result is always parsed with it. */
   response?: Response
   /** Errors of this route beyond those that any route can answer with. */
   errors?: readonly ErrorFactory[]
-  handler(input: RouteInput<Params, Query, Body>, context: ContextOf<G>): Promise<In<Response> | void>
+  handler(
+    input: RouteInput<Params, Query, Body>,
+    context: ContextOf<G>,
+  ): Promise<Response extends Schema ? In<Response> : void>
 }
 
 /** A route whose types have been erased, as the routers walk it. */
@@ -56,7 +64,9 @@ export interface Route extends Omit<RouteSpec<Guard, Schema, Schema, Schema | ty
   ): Promise<unknown>
 }
 
-/** Checks that the handler fits its schemas. */
+/**
+ * Checks that the handler fits its schemas. @throws Error if the path's parameters are not those of the schema.
+ */
 export function route<
   const G extends Guard,
   Params extends Schema | undefined = undefined,
@@ -64,8 +74,17 @@ export function route<
   Body extends Schema | typeof rawBody | undefined = undefined,
   Response extends Schema | undefined = undefined,
 >(spec: RouteSpec<G, Params, Query, Body, Response>): Route {
+  const declared = spec.params instanceof z.ZodObject ? Object.keys(spec.params.shape) : []
+  if (pathParameters(spec.path).sort().join() !== declared.sort().join()) {
+    throw new Error(`${spec.id}: the path ${spec.path} does not have the parameters ${declared.join(', ')}`)
+  }
   // The one place where a handler's types are erased: `handle` parses with the very schemas they were inferred from.
   return spec as unknown as Route
+}
+
+/** The names in `/endpoints/:id`. */
+export function pathParameters(path: string): string[] {
+  return [...path.matchAll(/:(\w+)/g)].map(([, name]) => name ?? '')
 }
 
 /** What a module hands to the routers and to OpenAPI. */
@@ -74,8 +93,6 @@ export interface HttpModule {
   name: string
   routes: readonly Route[]
   runtime: Runtime
-  /** Runs work in one transaction of the module's storage, with the idempotency keys in it. */
-  transaction<T>(work: (store: IdempotencyStore, tx: Tx) => Promise<T>, tx?: Tx): Promise<T>
-  /** The idempotency keys outside of any transaction. */
-  outside<T>(work: (store: IdempotencyStore) => Promise<T>): Promise<T>
+  /** Where the module keeps its things, and with them the idempotency keys of its routes. */
+  storage: Storage<{ idempotency: IdempotencyStore }>
 }

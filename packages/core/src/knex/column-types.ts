@@ -18,15 +18,18 @@ export interface ColumnBuilders {
   flag(name: string): Builder
 }
 
+/** MySQL's default takes "A" and "a" for the same tenant, and a database of another character set takes no other text. */
+const mysqlCollation = 'utf8mb4_bin'
+
 /** The columns of a table under construction. */
 export function columnsOf(knex: Knex, table: Knex.CreateTableBuilder): ColumnBuilders {
   const mysql = dialectOf(knex) === 'mysql'
   const id = (name: string, length = 128) => {
     const column = table.string(name, length).notNullable()
-    // MySQL's default collation takes "A" and "a" for the same tenant.
-    return mysql ? column.collate('utf8mb4_bin') : column
+    return mysql ? column.collate(mysqlCollation) : column
   }
-  const long = (name: string) => (mysql ? table.text(name, 'longtext') : table.text(name)).notNullable()
+  const long = (name: string) =>
+    mysql ? table.text(name, 'longtext').notNullable().collate(mysqlCollation) : table.text(name).notNullable()
   return {
     id,
     text: long,

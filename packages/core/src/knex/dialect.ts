@@ -32,14 +32,18 @@ export function isContention(error: unknown): boolean {
   )
 }
 
+/** InnoDB has rolled the whole transaction back, not just the statement: a savepoint of it is gone as well. */
+export function endsMysqlTransaction(error: unknown): boolean {
+  return ['ER_LOCK_DEADLOCK', 'ER_CHECKREAD', 'ER_SP_DOES_NOT_EXIST'].includes(codeOf(error))
+}
+
 /** A table is missing: PostgreSQL 42P01, MySQL ER_NO_SUCH_TABLE, SQLite says so only in words. */
 export function isMissingTable(error: unknown): boolean {
   const words = error instanceof Error && /no such (table|column)|has no column named/.test(error.message)
   return ['42P01', '42703', 'ER_NO_SUCH_TABLE', 'ER_BAD_FIELD_ERROR'].includes(codeOf(error)) || words
 }
 
-/** It exists already: what a step that was cut off by a crash answers on databases without transactional DDL. */
-export function isAlreadyThere(error: unknown): boolean {
-  const words = error instanceof Error && / already exists$/.test(error.message)
-  return ['ER_TABLE_EXISTS_ERROR', 'ER_DUP_FIELDNAME', 'ER_DUP_KEYNAME'].includes(codeOf(error)) || words
+/** SQLite says only in words that a table exists already. */
+export function isTableThere(error: unknown): boolean {
+  return error instanceof Error && / already exists$/.test(error.message)
 }

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import type { IdempotencyRecord, IdempotencyStore, StoredResponse } from '../idempotency.js'
+import { dialectOf } from './dialect.js'
 import { integer, json, KnexTable, nullable, text } from './table.js'
 
 /** Idempotency keys in `<prefix>idempotency_keys`; the table comes from {@link idempotencyMigration}. */
@@ -11,8 +12,21 @@ export function knexIdempotency(db: Knex, prefix: string): IdempotencyStore {
     expiresAt: integer,
   })
   return {
-    claim: async (record) => ((await table.insertUnlessExists(record, ['id'])) ? null : table.lock({ id: record.id })),
+    async claim(record, now) {
+      const found = await table.insertOrFind(record, ['id'])
+      if (!found || found.expiresAt > now) return found
+      await table.update({ id: record.id }, record)
+      return null
+    },
     complete: async (id, response) => void (await table.update({ id }, { response })),
-    purge: async (now) => void (await table.remove((rows) => rows.where('expires_at', '<=', now))),
+    async purge(now, limit) {
+      const expired = await table.all((query) => {
+        query.where('expires_at', '<=', now).limit(limit)
+        // Whoever else purges takes others; nobody waits.
+        return dialectOf(db) === 'sqlite' ? query : query.forUpdate().skipLocked()
+      })
+      const ids = expired.map(({ id }) => id)
+      if (ids.length > 0) await table.remove((query) => query.whereIn('id', ids))
+    },
   }
 }

@@ -1,15 +1,16 @@
 /** Migrations as functions, with a ledger of their own. Two processes may start at once. */
 import type { Knex } from 'knex'
-import { systemRandom } from '../defaults.js'
 import { coreErrors } from '../errors.js'
 import { type ColumnBuilders, columnsOf } from './column-types.js'
-import { dialectOf, isAlreadyThere } from './dialect.js'
+import { dialectOf, isTableThere } from './dialect.js'
 import { retryOnContention } from './retry.js'
 
 /** One DDL step. `prefix` goes before every table and index name. */
 export interface Migration {
   /** Sorts after those before it: `0001-endpoints`. Never renamed once released. */
   name: string
+  /** The table that the step makes, without its prefix; what is left of it is dropped if a crash cut the step off. */
+  creates?: string
   up(knex: Knex, prefix: string): Promise<unknown>
 }
 
@@ -31,6 +32,7 @@ export function createTable(
 ): Migration {
   return {
     name,
+    creates: table,
     up: (knex, prefix) =>
       knex.schema.createTable(prefix + table, (builder) => {
         define(columnsOf(knex, builder), builder, (suffix) => `${prefix}${table}_${suffix}`)
@@ -74,21 +76,44 @@ export async function applyMigrations(knex: Knex, steps: readonly Migration[], p
       }
       return applied
     })
-  return retryOnContention(systemRandom, () => knex.transaction(applyAll))
+  return retryOnContention(() => knex.transaction(applyAll))
 }
 
 /**
- * MySQL commits at each DDL statement. The step is noted first, so that this commit keeps the note: a step that is
- * noted and not done was cut off by a crash, and only then may it find its work already there.
+ * MySQL commits at each DDL statement, and a table with its indexes is several. The step is noted first, so that the
+ * first of these commits keeps the note: a step that is noted and not done was cut off by a crash, and is begun again.
  */
 async function applyStep(trx: Knex.Transaction, ledger: string, step: Migration, prefix: string, cutOff: boolean) {
-  if (!cutOff) await trx(ledger).insert({ name: step.name, done: 0 })
+  const table = step.creates === undefined ? undefined : prefix + step.creates
+  if (cutOff) {
+    if (table !== undefined) await trx.schema.dropTableIfExists(table)
+  } else {
+    if (table !== undefined && (await trx.schema.hasTable(table))) throw notOurs(table)
+    await trx(ledger).insert({ name: step.name, done: 0 })
+  }
   try {
     await step.up(trx, prefix)
   } catch (error) {
-    if (!cutOff || !isAlreadyThere(error)) throw error
+    // Whoever lives to see its step fail leaves no note of it. After an error PostgreSQL undoes everything anyway.
+    if (dialectOf(trx) === 'mysql') await undoStep(trx, ledger, step, table)
+    throw error
   }
   await trx(ledger).where({ name: step.name }).update({ done: 1 })
+}
+
+async function undoStep(trx: Knex.Transaction, ledger: string, step: Migration, table: string | undefined) {
+  try {
+    if (table !== undefined) await trx.schema.dropTableIfExists(table)
+    await trx(ledger).where({ name: step.name }).delete()
+  } catch {
+    // The connection is gone: the note stays and says that the step was cut off.
+  }
+}
+
+function notOurs(table: string) {
+  return coreErrors.setup_error({
+    detail: `The table "${table}" exists already and is not ours; pass another \`prefix\` to migrate and knexStorage.`,
+  })
 }
 
 /** The longest name that a prefix leaves room for: MySQL and PostgreSQL cut names at 64 and 63 characters. */
@@ -124,16 +149,22 @@ async function withLock<T>(trx: Knex.Transaction, ledger: string, work: () => Pr
         .delete()
         .catch(() => createLedger(trx, ledger))
         .catch((error: unknown) => {
-          if (!isAlreadyThere(error)) throw error
+          if (!isTableThere(error)) throw error
         })
       return work()
     case 'mysql': {
-      // DDL commits implicitly, but the lock belongs to the connection, which this transaction keeps.
-      await trx.raw('select get_lock(concat(database(), ?), ?)', [`.${ledger}`, lockSeconds])
+      // DDL commits implicitly, but the lock belongs to the connection, which this transaction keeps. Hashed, because
+      // MySQL takes at most 64 characters.
+      const name = "sha1(concat(database(), '.', ?))"
+      const [[row]] = await trx.raw(`select get_lock(${name}, ?) as held`, [ledger, lockSeconds])
+      if (Number(row?.held) !== 1) {
+        throw coreErrors.busy({ detail: `Another process has held the migration lock for ${lockSeconds} s.` })
+      }
       try {
         return await work()
       } finally {
-        await trx.raw('select release_lock(concat(database(), ?))', [`.${ledger}`])
+        // A connection that broke has let go of it already, and its own error matters more.
+        await trx.raw(`select release_lock(${name})`, [ledger]).catch(() => {})
       }
     }
   }

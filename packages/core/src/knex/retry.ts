@@ -1,19 +1,19 @@
 /** Tries a transaction again when another one won. */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Random } from '../runtime.js'
+import { systemRandom } from '../defaults.js'
 import { isContention } from './dialect.js'
 
 /** How often a transaction is tried before its error goes to the caller; the waits add up to about a second. */
 const maxAttempts = 10
 
 /** `work` opens and ends its own transaction. Waits for a random part of 2, 4, 8 … 256 ms between tries. */
-export async function retryOnContention<T>(random: Pick<Random, 'number'>, work: () => Promise<T>): Promise<T> {
+export async function retryOnContention<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await work()
     } catch (error) {
       if (attempt >= maxAttempts || !isContention(error)) throw error
-      await delay(random.number() * Math.min(2 ** attempt, 256))
+      await delay(systemRandom.number() * Math.min(2 ** attempt, 256))
     }
   }
 }

@@ -3,6 +3,7 @@
  * integers, booleans, JSON or the case of column names.
  */
 import type { Knex } from 'knex'
+import { coreErrors } from '../errors.js'
 import { dialectOf, isDuplicateKey } from './dialect.js'
 
 export interface Column<Value> {
@@ -10,8 +11,14 @@ export interface Column<Value> {
   decode(stored: unknown): Value
 }
 
-/** Text, as it is. */
-export const text: Column<string> = { encode: (value) => value, decode: String }
+/** Text, as it is. PostgreSQL takes no U+0000, so that no database is given one. */
+export const text: Column<string> = {
+  encode(value) {
+    if (!value.includes('\0')) return value
+    throw coreErrors.invalid_input({ detail: 'Text must not hold the character U+0000.' })
+  },
+  decode: String,
+}
 
 /** An integer or a time in epoch milliseconds: drivers give a number, a string or a BigInt. */
 export const integer: Column<number> = { encode: (value) => value, decode: Number }
@@ -49,6 +56,9 @@ type Stored = Record<string, unknown>
 type Narrow = (query: Knex.QueryBuilder) => Knex.QueryBuilder
 type Where<Row> = Partial<Row> | Narrow
 
+/** How many rows one INSERT takes: SQLite refuses more than 500, and others limit its parameters. */
+const insertChunk = 250
+
 /** `createdAt` → `created_at`. */
 export function columnName(field: string): string {
   return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
@@ -70,12 +80,25 @@ export class KnexTable<Row extends object> {
     ])
   }
 
+  /** Leaves out what is undefined. */
   encode(row: Partial<Row>): Stored {
     const stored: Stored = {}
     for (const [field, name, column] of this.#fields) {
       if (row[field] !== undefined) stored[name] = column.encode(row[field])
     }
     return stored
+  }
+
+  /** A missing value must never widen a condition: a filter that is not wanted is left out by its writer. */
+  #condition(where: Partial<Row>): Stored {
+    for (const [field, value] of Object.entries(where)) {
+      if (value === undefined) throw new TypeError(`${this.name}: the condition on "${field}" has no value`)
+    }
+    return this.encode(where)
+  }
+
+  #narrow(query: Knex.QueryBuilder, where: Where<Row>): Knex.QueryBuilder {
+    return typeof where === 'function' ? where(query) : query.where(this.#condition(where))
   }
 
   /** Also takes rows whose names a host's `postProcessResponse` has turned into camel case. */
@@ -90,8 +113,7 @@ export class KnexTable<Row extends object> {
 
   /** The query builder, for what the methods below do not say. */
   query(where: Where<Row> = {}): Knex.QueryBuilder {
-    const query = this.db(this.name)
-    return typeof where === 'function' ? where(query) : query.where(this.encode(where))
+    return this.#narrow(this.db(this.name), where)
   }
 
   async all(where: Where<Row> = {}): Promise<Row[]> {
@@ -100,22 +122,24 @@ export class KnexTable<Row extends object> {
   }
 
   async find(where: Where<Row>): Promise<Row | null> {
-    const [row] = await this.all((query) => narrow(query, where, this).limit(1))
+    const [row] = await this.all((query) => this.#narrow(query, where).limit(1))
     return row ?? null
   }
 
   /** Reads one row and locks it until the transaction ends. SQLite needs no row locks: it has one writer. */
   async lock(where: Partial<Row>): Promise<Row | null> {
     return this.find((query) => {
-      const narrowed = query.where(this.encode(where))
+      const narrowed = this.#narrow(query, where)
       return dialectOf(this.db) === 'sqlite' ? narrowed : narrowed.forUpdate()
     })
   }
 
   async insert(rows: Row | Row[]): Promise<void> {
     const list = Array.isArray(rows) ? rows : [rows]
-    if (list.length === 0) return
-    await this.db(this.name).insert(list.map((row) => this.encode(row)))
+    for (let start = 0; start < list.length; start += insertChunk) {
+      const chunk = list.slice(start, start + insertChunk)
+      await this.db(this.name).insert(chunk.map((row) => this.encode(row)))
+    }
   }
 
   /**
@@ -139,25 +163,34 @@ export class KnexTable<Row extends object> {
     return written.length > 0
   }
 
+  /**
+   * Null if it was inserted; the row that is there if the unique key over `conflict` is taken, also one that was
+   * committed while we waited. Reads it with a shared lock: many losers asking for an exclusive one would deadlock.
+   */
+  async insertOrFind(row: Row, conflict: (keyof Row & string)[]): Promise<Row | null> {
+    if (await this.insertUnlessExists(row, conflict)) return null
+    const key = Object.fromEntries(conflict.map((field) => [field, row[field]])) as Partial<Row>
+    return this.find((query) => {
+      const narrowed = this.#narrow(query, key)
+      return dialectOf(this.db) === 'sqlite' ? narrowed : narrowed.forShare()
+    })
+  }
+
   /** How many rows match; on every database, also rows that already held these values. */
   async update(where: Where<Row>, patch: Partial<Row>): Promise<number> {
-    return narrow(this.db(this.name), where, this).update(this.encode(patch))
+    return this.#narrow(this.db(this.name), where).update(this.encode(patch))
   }
 
   async remove(where: Where<Row>): Promise<number> {
-    return narrow(this.db(this.name), where, this).delete()
+    return this.#narrow(this.db(this.name), where).delete()
   }
 
   /** The newest first, by id: ids are time-sortable. */
   async newestFirst(where: Where<Row>, slice: { limit: number; after: [string] | null }): Promise<Row[]> {
     return this.all((query) => {
-      const narrowed = narrow(query, where, this)
+      const narrowed = this.#narrow(query, where)
       if (slice.after) narrowed.where(`${this.name}.id`, '<', slice.after[0])
       return narrowed.orderBy(`${this.name}.id`, 'desc').limit(slice.limit)
     })
   }
-}
-
-function narrow<Row extends object>(query: Knex.QueryBuilder, where: Where<Row>, table: KnexTable<Row>) {
-  return typeof where === 'function' ? where(query) : query.where(table.encode(where))
 }

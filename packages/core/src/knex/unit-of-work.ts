@@ -1,9 +1,8 @@
 /** The unit of work over the host's own Knex instance. */
 import type { Knex } from 'knex'
 import { coreErrors, isProblem } from '../errors.js'
-import type { Random } from '../runtime.js'
 import type { Storage, Tx } from '../storage.js'
-import { dialectOf, isMissingTable } from './dialect.js'
+import { dialectOf, endsMysqlTransaction, isMissingTable } from './dialect.js'
 import { retryOnContention } from './retry.js'
 
 export interface KnexUnitOfWorkOptions<Stores> {
@@ -13,19 +12,15 @@ export interface KnexUnitOfWorkOptions<Stores> {
   prefix: string
   /** Named in the error about missing tables, such as `@org/webhooks/knex`. */
   migrateFrom: string
-  random: Pick<Random, 'number'>
-  /**
-   * The isolation of our own transactions on MySQL and MariaDB, whose default locks the gaps between index entries: a
-   * queue's readers would then block those who insert. A host's transaction keeps its own.
-   */
-  mysqlIsolation?: 'read committed'
 }
 
 /** Serves SQLite, PostgreSQL, MySQL 8 and MariaDB 10.6+. */
 export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOptions<Stores>): Storage<Stores> {
   const dialect = dialectOf(knex)
-  const { bind, mysqlIsolation } = options
-  const config = dialect === 'mysql' && mysqlIsolation ? { isolationLevel: mysqlIsolation } : {}
+  const { bind } = options
+  // The default there locks the gaps between index entries, so that those who insert block each other; PostgreSQL's own
+  // default is this one. A host's transaction keeps its own.
+  const config: Knex.TransactionConfig = dialect === 'mysql' ? { isolationLevel: 'read committed' } : {}
 
   // A transaction's client shares its pool's `config` object; nothing else identifies the database it is on.
   const sameDatabase = (tx: Tx): tx is Knex.Transaction =>
@@ -48,19 +43,29 @@ export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOption
   }
 
   const inOwn = <T>(work: (stores: Stores, tx: Tx) => Promise<T>): Promise<T> =>
-    retryOnContention(options.random, () =>
+    retryOnContention(() =>
       knex.transaction(async (trx) => {
         if (dialect === 'sqlite') await takeWriteLock(trx, options.prefix)
         return work(bind(trx), trx)
       }, config),
     )
 
+  async function joined<T>(tx: Knex.Transaction, work: (stores: Stores, tx: Tx) => Promise<T>): Promise<T> {
+    try {
+      return await tx.transaction((savepoint) => work(bind(savepoint), savepoint))
+    } catch (error) {
+      // The host must not go on and commit what is left of a transaction that the database has already undone.
+      if (dialect === 'mysql' && endsMysqlTransaction(error)) await outermost(tx).rollback(error)
+      throw error
+    }
+  }
+
   return {
     owns,
     async run(work, tx) {
       try {
         if (!tx) return await inOwn(work)
-        return await checked(tx).transaction((savepoint) => work(bind(savepoint), savepoint))
+        return await joined(checked(tx), work)
       } catch (error) {
         throw explain(error)
       }
@@ -73,6 +78,10 @@ export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOption
       }
     },
   }
+}
+
+function outermost(tx: Knex.Transaction): Knex.Transaction {
+  return tx.parentTransaction ? outermost(tx.parentTransaction) : tx
 }
 
 /**

@@ -2,32 +2,45 @@
 import { coreErrors } from '../errors.js'
 import type { Storage, Tx } from '../storage.js'
 
-/** Collects how to take back what a transaction did. */
+/** Collects how to take back what a transaction, or a savepoint in one, did. */
 export class MemoryTransaction {
+  readonly #outer: MemoryTransaction | null
   readonly #undo: (() => void)[] = []
   #open = true
+  #lastSavepoint: Promise<unknown> = Promise.resolve()
+
+  constructor(outer: MemoryTransaction | null = null) {
+    this.#outer = outer
+  }
 
   get isOpen(): boolean {
-    return this.#open
+    return this.#open && (this.#outer?.isOpen ?? true)
   }
 
   onRollback(undo: () => void): void {
     this.#undo.push(undo)
   }
 
-  /** Undoes what `work` did if it throws, and leaves the rest of the transaction as it was. */
-  async savepoint<T>(work: () => Promise<T>): Promise<T> {
-    const mark = this.#undo.length
+  /** Runs `work`, and takes back what it did if it throws. Ends with it either way. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await work()
+      const result = await work()
+      for (const undo of this.#undo) this.#outer?.onRollback(undo)
+      return result
     } catch (error) {
-      for (const undo of this.#undo.splice(mark).reverse()) undo()
+      for (const undo of this.#undo.reverse()) undo()
       throw error
+    } finally {
+      this.#open = false
     }
   }
 
-  close(): void {
-    this.#open = false
+  /** A part of this transaction that can fail by itself. Those begun side by side run one after another. */
+  savepoint<T>(work: (savepoint: MemoryTransaction) => Promise<T>): Promise<T> {
+    const savepoint = new MemoryTransaction(this)
+    const result = this.#lastSavepoint.then(() => savepoint.during(() => work(savepoint)))
+    this.#lastSavepoint = result.catch(() => {})
+    return result
   }
 }
 
@@ -60,9 +73,8 @@ export function memoryDatabase(): MemoryDatabase {
       const tx = new MemoryTransaction()
       try {
         await inTime(before)
-        return await tx.savepoint(() => work(tx))
+        return await tx.during(() => work(tx))
       } finally {
-        tx.close()
         // Whoever waits must also wait for those before us, even if we gave up.
         before.then(release, release)
       }
@@ -105,8 +117,7 @@ export function memoryUnitOfWork<Stores>(
     owns,
     async run(work, tx) {
       if (!tx) return database.transaction((own) => work(bind(own), own))
-      const joined = checked(tx)
-      return joined.savepoint(() => work(bind(joined), joined))
+      return checked(tx).savepoint((savepoint) => work(bind(savepoint), savepoint))
     },
     read: async (work, tx) => work(bind(tx ? checked(tx) : new MemoryTransaction())),
   }

@@ -25,6 +25,7 @@ export class MemoryTable<Row extends object> {
 
   /** False, and nothing written, if a unique key is taken. */
   insertUnlessExists(row: Row): boolean {
+    this.#checkOpen()
     const key = this.#options.key(row)
     if (this.#rows.has(key) || this.#conflicts(row)) return false
     this.#set(key, structuredClone(row))
@@ -71,6 +72,7 @@ export class MemoryTable<Row extends object> {
 
   /** How many rows changed. @throws Error if a unique key is taken by another row. */
   update(matches: (row: Row) => boolean, patch: Partial<Row> | ((row: Row) => Partial<Row>)): number {
+    this.#checkOpen()
     let count = 0
     for (const [key, row] of [...this.#rows]) {
       if (!matches(row)) continue
@@ -84,6 +86,7 @@ export class MemoryTable<Row extends object> {
 
   /** How many rows went. */
   remove(matches: (row: Row) => boolean): number {
+    this.#checkOpen()
     let count = 0
     for (const [key, row] of [...this.#rows]) {
       if (!matches(row)) continue
@@ -92,6 +95,10 @@ export class MemoryTable<Row extends object> {
       count++
     }
     return count
+  }
+
+  #checkOpen(): void {
+    if (!this.#tx.isOpen) throw new Error('The transaction has ended.')
   }
 
   #conflicts(row: Row): boolean {

@@ -1,7 +1,7 @@
 /** Real servers for HTTP contracts: both frameworks, at the root and under a prefix, with and without a body parser. */
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import KoaRouter from '@koa/router'
+import type KoaRouter from '@koa/router'
 import type { Express, Router } from 'express'
 import type Koa from 'koa'
 
@@ -9,7 +9,7 @@ export interface HttpHost {
   /** Builds on the Express app; `prefix` is where the module is expected, `''` for the root. */
   express(app: Express, prefix: string): void
   /** Builds on the Koa app. */
-  koa(app: Koa, prefix: string): void
+  koa(app: Koa, prefix: string): void | Promise<void>
 }
 
 export interface HttpServer {
@@ -42,10 +42,11 @@ export function httpTargets(): HttpTarget[] {
 export function mounted(routers: { express: () => Router; koa: () => KoaRouter }): HttpHost {
   return {
     express: (app, prefix) => void app.use(prefix || '/', routers.express()),
-    koa: (app, prefix) => {
+    async koa(app, prefix) {
       const router = routers.koa()
       if (!prefix) return void app.use(router.routes())
-      app.use(new KoaRouter().use(prefix, router.routes()).routes())
+      const { default: Parent } = await import('@koa/router')
+      app.use(new Parent().use(prefix, router.routes()).routes())
     },
   }
 }
@@ -67,7 +68,7 @@ async function listener(
   const app = new KoaApp()
   app.silent = true
   if (parser) app.use((await import('@koa/bodyparser')).bodyParser())
-  host.koa(app, prefix)
+  await host.koa(app, prefix)
   return app.callback()
 }
 

@@ -24,6 +24,7 @@ export function assignmentRoutes(assignments: Assignments): Route[] {
       can: ['create', 'team'],
       body: AssignRole,
       status: 201,
+      idempotent: true,
       response: AssignmentView,
       errors: [rbacErrors.exceeds_own_rights],
       handler: ({ body }, ctx) => assignments.assign(ctx, body),

@@ -1,14 +1,4 @@
-import {
-  Actor,
-  coreErrors,
-  type Emit,
-  ExternalId,
-  type Page,
-  paginate,
-  parse,
-  type Runtime,
-  type Scope,
-} from '@org/core'
+import { checkScope, coreErrors, type Emit, type Page, paginate, parse, type Runtime, type Scope } from '@org/core'
 import { rbacErrors } from '../errors.js'
 import type { RoleCatalogue } from '../roles/catalogue.js'
 import type { RbacStorage, RbacStores } from '../storage/port.js'
@@ -59,7 +49,7 @@ export function createAssignments({ storage, roles, runtime, emit }: Assignments
 
   return {
     async assign(scope, input) {
-      const { tenantId } = checked(scope)
+      const { tenantId } = checkScope(scope)
       const { userId, role: key } = parse(AssignRole, input)
       const role = roles.known(key)
       return storage.run(async (stores, tx) => {
@@ -79,7 +69,7 @@ export function createAssignments({ storage, roles, runtime, emit }: Assignments
     },
 
     async unassign(scope, input) {
-      const { tenantId } = checked(scope)
+      const { tenantId } = checkScope(scope)
       const { userId, role: key } = parse(AssignRole, input)
       await storage.run(async (stores, tx) => {
         await stores.tenants.lock(tenantId)
@@ -102,7 +92,7 @@ export function createAssignments({ storage, roles, runtime, emit }: Assignments
     },
 
     async list(scope, query = {}) {
-      const { tenantId } = checked(scope)
+      const { tenantId } = checkScope(scope)
       const { userId, role, ...page } = parse(AssignmentQuery, query)
       if (role !== undefined) roles.known(role)
       return storage.read(
@@ -117,11 +107,4 @@ export function createAssignments({ storage, roles, runtime, emit }: Assignments
       )
     },
   }
-}
-
-/** JavaScript callers may hand in anything, and a missing actor means the system. */
-function checked(scope: Scope): Scope {
-  parse(ExternalId, scope.tenantId, '/tenantId')
-  parse(Actor.optional(), scope.actor, '/actor')
-  return scope
 }

@@ -1,4 +1,3 @@
-import { systemRandom } from '@org/core'
 import { dialectOf, integer, KnexTable, knexIdempotency, knexUnitOfWork, text } from '@org/core/knex'
 import type { Knex } from 'knex'
 import type { Assignment } from '../assignments/schema.js'
@@ -17,8 +16,6 @@ export function knexStorage(knex: Knex, { prefix = 'rbac_' }: KnexStorageOptions
   return knexUnitOfWork(knex, {
     prefix,
     migrateFrom: '@org/rbac/knex',
-    random: systemRandom,
-    mysqlIsolation: 'read committed',
     bind: (db) => ({
       tenants: knexTenants(db, prefix),
       assignments: knexAssignments(db, prefix),

@@ -1,5 +1,15 @@
 /** The delivery log: what went where, how it went, and what to do about it. */
-import { coreErrors, type Emit, type Page, PageQuery, paginate, parse, type Runtime, type Scope } from '@org/core'
+import {
+  checkScope,
+  coreErrors,
+  type Emit,
+  type Page,
+  PageQuery,
+  paginate,
+  parse,
+  type Runtime,
+  type Scope,
+} from '@org/core'
 import { webhooksErrors } from '../errors.js'
 import type { WebhooksStorage, WebhooksStores } from '../storage/port.js'
 import {
@@ -27,18 +37,20 @@ export function createDeliveriesService({ storage, runtime, emit, wake }: Delive
   const { clock } = runtime
 
   async function listed(scope: Scope, query: PageQuery & DeliveryFilter): Promise<Page<Delivery>> {
+    const { tenantId, tx } = checkScope(scope)
     const { limit, cursor, ...filter } = query
     const page = await paginate(
       { limit: Number(limit), cursor },
       ['string'],
-      (slice) => storage.read(({ deliveries }) => deliveries.list(scope.tenantId, filter, slice), scope.tx),
+      (slice) => storage.read(({ deliveries }) => deliveries.list(tenantId, filter, slice), tx),
       (row) => [row.id],
     )
     return { ...page, data: page.data.map(publicPart) }
   }
 
   async function get(scope: Scope, id: string): Promise<Delivery> {
-    const found = await storage.read(({ deliveries }) => deliveries.get(scope.tenantId, id), scope.tx)
+    const { tenantId, tx } = checkScope(scope)
+    const found = await storage.read(({ deliveries }) => deliveries.get(tenantId, id), tx)
     if (!found) throw coreErrors.not_found()
     return publicPart(found)
   }
@@ -50,8 +62,9 @@ export function createDeliveriesService({ storage, runtime, emit, wake }: Delive
     type: string,
     decide: (found: StoredDelivery, stores: WebhooksStores) => Promise<DeliveryPatch> | DeliveryPatch,
   ): Promise<Delivery> {
+    const { tenantId } = checkScope(scope)
     return storage.run(async (stores, tx) => {
-      const found = await stores.deliveries.lock(scope.tenantId, id)
+      const found = await stores.deliveries.lock(tenantId, id)
       if (!found) throw coreErrors.not_found()
       const patch = await decide(found, stores)
       await stores.deliveries.update(id, patch)

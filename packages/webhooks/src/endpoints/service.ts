@@ -1,8 +1,8 @@
 /** Who receives: registration, subscription, secrets, and whether it is on. */
 import {
+  checkScope,
   coreErrors,
   type Emit,
-  ExternalId,
   type Page,
   PageQuery,
   paginate,
@@ -51,8 +51,9 @@ export function createEndpointsService({ storage, runtime, emit, eventTypes, gua
     id: string,
     work: (found: StoredEndpoint, stores: WebhooksStores, tx: Tx) => Promise<Answer>,
   ): Promise<Answer> {
+    const { tenantId } = checkScope(scope)
     return storage.run(async (stores, tx) => {
-      const found = await stores.endpoints.lock(scope.tenantId, id)
+      const found = await stores.endpoints.lock(tenantId, id)
       if (!found) throw coreErrors.not_found()
       return work(found, stores, tx)
     }, scope.tx)
@@ -81,10 +82,10 @@ export function createEndpointsService({ storage, runtime, emit, eventTypes, gua
      * @throws ProblemError `invalid_input` for a URL that may not be reached, or an unknown event type.
      */
     async create(scope: Scope, input: CreateEndpoint): Promise<EndpointWithSecret> {
+      const { tenantId } = checkScope(scope)
       const parsed = parse(CreateEndpoint, input)
       const url = checkEndpointUrl(parsed.url, guard)
       eventTypes.checkPatterns(parsed.eventTypes)
-      const tenantId = parse(ExternalId, scope.tenantId, '/tenantId')
       const secret = createSecret(random)
       const now = clock.now()
       const endpoint: StoredEndpoint = {
@@ -109,10 +110,11 @@ export function createEndpointsService({ storage, runtime, emit, eventTypes, gua
 
     /** The newest first. */
     async list(scope: Scope, query: PageQuery = {}): Promise<Page<Endpoint>> {
+      const { tenantId, tx } = checkScope(scope)
       const page = await paginate(
         parse(PageQuery, query),
         ['string'],
-        (slice) => storage.read(({ endpoints }) => endpoints.list(scope.tenantId, slice), scope.tx),
+        (slice) => storage.read(({ endpoints }) => endpoints.list(tenantId, slice), tx),
         (row) => [row.id],
       )
       return { ...page, data: page.data.map(publicPart) }
@@ -120,7 +122,8 @@ export function createEndpointsService({ storage, runtime, emit, eventTypes, gua
 
     /** @throws ProblemError `not_found`. */
     async get(scope: Scope, id: string): Promise<Endpoint> {
-      const found = await storage.read(({ endpoints }) => endpoints.get(scope.tenantId, id), scope.tx)
+      const { tenantId, tx } = checkScope(scope)
+      const found = await storage.read(({ endpoints }) => endpoints.get(tenantId, id), tx)
       if (!found) throw coreErrors.not_found()
       return publicPart(found)
     },

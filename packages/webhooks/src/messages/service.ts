@@ -1,6 +1,6 @@
 /** Publishing: one transaction writes the message and its deliveries, or nothing. */
 import { createHash } from 'node:crypto'
-import { coreErrors, type DomainEvent, parse, type Runtime, type Scope, type Tx } from '@org/core'
+import { checkScope, coreErrors, type DomainEvent, parse, type Runtime, type Scope, type Tx } from '@org/core'
 import type { z } from 'zod'
 import type { StoredDelivery } from '../deliveries/schema.js'
 import { SendTest, type TestSent } from '../endpoints/schema.js'
@@ -112,7 +112,8 @@ export function createMessagesService<Types extends EventTypes>(options: Message
 
     /** @throws ProblemError `not_found`. */
     async get(scope: Scope, id: string): Promise<Message & { data: unknown }> {
-      const found = await storage.read(({ messages }) => messages.get(scope.tenantId, id), scope.tx)
+      const { tenantId, tx } = checkScope(scope)
+      const found = await storage.read(({ messages }) => messages.get(tenantId, id), tx)
       if (!found) throw coreErrors.not_found()
       const { tenantId: _, body, fingerprint: __, ...message } = found
       return { ...message, data: (JSON.parse(body) as MessageBody).data }
@@ -126,9 +127,10 @@ export function createMessagesService<Types extends EventTypes>(options: Message
      */
     async sendTest(scope: Scope, endpointId: string, input?: SendTest): Promise<TestSent> {
       const content = testContent(parse(SendTest, input), eventTypes)
-      const draft: Draft = { ...content, tenantId: scope.tenantId, idempotencyKey: null, channels: null }
+      const { tenantId } = checkScope(scope)
+      const draft: Draft = { ...content, tenantId, idempotencyKey: null, channels: null }
       const sent = await storage.run(async (stores) => {
-        const endpoint = await stores.endpoints.get(scope.tenantId, endpointId)
+        const endpoint = await stores.endpoints.get(tenantId, endpointId)
         if (!endpoint) throw coreErrors.not_found()
         if (!endpoint.enabled) throw webhooksErrors.endpoint_disabled({ detail: 'Enable it before you test it.' })
         const message = messageOf(draft, runtime.id('msg'), runtime.clock.now(), 1)

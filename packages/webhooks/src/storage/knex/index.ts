@@ -1,5 +1,4 @@
 /** Storage over the host's own Knex instance: SQLite, PostgreSQL, MySQL 8 and MariaDB 10.6+. */
-import { type Random, systemRandom } from '@org/core'
 import { checkPrefix, knexIdempotency, knexUnitOfWork } from '@org/core/knex'
 import type { Knex } from 'knex'
 import { defaultPrefix } from '../../migrations/index.js'
@@ -11,18 +10,15 @@ import { knexMessages } from './messages.js'
 export interface KnexStorageOptions {
   /** Goes before every table name; `webhooks_` unless told. The same one must be given to `migrate`. */
   prefix?: string
-  random?: Random
 }
 
 /** @throws ProblemError `setup_error` for a database that is not supported or a prefix that cannot be one. */
 export function knexStorage(knex: Knex, options: KnexStorageOptions = {}): WebhooksStorage {
-  const { prefix = defaultPrefix, random = systemRandom } = options
+  const { prefix = defaultPrefix } = options
   checkPrefix(prefix)
   return knexUnitOfWork(knex, {
     prefix,
-    random,
     migrateFrom: '@org/webhooks/knex',
-    mysqlIsolation: 'read committed',
     bind: (db) => ({
       endpoints: knexEndpoints(db, prefix),
       messages: knexMessages(db, prefix),
