@@ -279,7 +279,9 @@ export const storageContract: readonly ContractCase[] = [
       await usage.consume({ ...key, tenantId: 'b' }, 3, null)
       const first = await usage.recount(null, 10)
       assert.equal(first.checked, 2)
-      assert.deepEqual(first.wrong, [{ ...key, tenantId: 'b', counted: 3, recorded: 2 }])
+      const wrong = [{ ...key, tenantId: 'b', counted: 3, recorded: 2 }]
+      assert.deepEqual([first.wrong, first.next], [wrong, null])
+      assert.deepEqual(await usage.recount(key, 10), { checked: 1, wrong, next: null })
     })
   }),
 

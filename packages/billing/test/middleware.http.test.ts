@@ -142,7 +142,12 @@ for (const target of httpTargets()) {
       const seen = types().length
       for (let i = 0; i < 9; i++) await get('/metered/200').expect(200)
       const refused = await get('/metered/200').expect(429)
-      expect(refused.headers['retry-after']).toBe(reset)
+      expect(refused.headers).toMatchObject({
+        'retry-after': reset,
+        ratelimit: `"requests";r=0;t=${reset}`,
+        'ratelimit-policy': '"requests";q=10',
+        'ratelimit-remaining': '0',
+      })
       expect(refused.headers['content-type']).toMatch(/^application\/problem\+json/)
       expect(refused.body).toMatchObject({ code: 'quota_exceeded', limit: 10, used: 10, remaining: 0 })
       expect(types().slice(seen)).toEqual(['alert.triggered', 'alert.triggered', 'quota.exceeded'])

@@ -1,23 +1,32 @@
 /** Quotas as response headers. */
-import type { UsageRecord } from '../usage/schema.js'
-import { secondsUntil } from './refusal.js'
+
+export interface Quota {
+  meter: string
+  limit: number
+  remaining: number
+  /** Epoch milliseconds. */
+  resetsAt: number
+  /** Null if it is not known; the policy then leaves the window's length out, as the draft allows. */
+  windowStart: number | null
+}
 
 /**
  * `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), and the three headers of the drafts
- * before it, which most clients read. None for a meter that refuses nothing: a client would stop for no reason.
+ * before it, which most clients read.
  */
-export function rateLimitHeaders(
-  { meter, limit, remaining, enforced, windowStart, resetsAt }: Omit<UsageRecord, 'eventId' | 'duplicate' | 'used'>,
-  now: number,
-): Record<string, string> {
-  if (!enforced || limit === null || remaining === null) return {}
+export function rateLimitHeaders(quota: Quota, now: number): Record<string, string> {
+  const { meter, limit, remaining, windowStart, resetsAt } = quota
   const reset = secondsUntil(resetsAt, now)
-  const window = Math.round((resetsAt - windowStart) / 1000)
+  const window = windowStart === null ? '' : `;w=${Math.round((resetsAt - windowStart) / 1000)}`
   return {
-    'ratelimit-policy': `"${meter}";q=${limit};w=${window}`,
+    'ratelimit-policy': `"${meter}";q=${limit}${window}`,
     ratelimit: `"${meter}";r=${remaining};t=${reset}`,
     'ratelimit-limit': String(limit),
     'ratelimit-remaining': String(remaining),
     'ratelimit-reset': String(reset),
   }
+}
+
+export function secondsUntil(time: number, now: number): number {
+  return Math.max(0, Math.ceil((time - now) / 1000))
 }

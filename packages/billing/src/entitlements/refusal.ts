@@ -3,6 +3,7 @@ import type { ProblemError } from '@org/core'
 import type { Catalog } from '../catalog/define.js'
 import type { Plan } from '../catalog/schema.js'
 import { billingErrors } from '../errors.js'
+import { rateLimitHeaders, secondsUntil } from './headers.js'
 import type { Entitlement } from './schema.js'
 
 /**
@@ -17,11 +18,12 @@ export function refusal(catalog: Catalog, refused: Entitlement, needed: number, 
   if (reason === 'payment_due') {
     return billingErrors.payment_due({ detail: 'Pay the open invoices to go on.', extensions })
   }
-  if (reason === 'quota_exceeded') {
+  if (reason === 'quota_exceeded' && limit !== null && remaining !== null && resetsAt !== null) {
+    const quota = { meter: feature, limit, remaining, resetsAt, windowStart: null }
     return billingErrors.quota_exceeded({
       detail: `${used} of ${limit} ${feature} are used in this period, and ${needed} more do not fit.`,
-      extensions: { ...extensions, limit, used, remaining, resetsAt: resetsAt && new Date(resetsAt).toISOString() },
-      headers: { 'retry-after': String(secondsUntil(resetsAt ?? now, now)) },
+      extensions: { ...extensions, limit, used, remaining, resetsAt: new Date(resetsAt).toISOString() },
+      headers: { ...rateLimitHeaders(quota, now), 'retry-after': String(secondsUntil(resetsAt, now)) },
     })
   }
   const plans = Object.values(catalog.plans).filter((plan) => sold(plan) && gives(plan, feature, needed))
@@ -31,10 +33,6 @@ export function refusal(catalog: Catalog, refused: Entitlement, needed: number, 
   const ids = plans.toSorted((a, b) => a.rank - b.rank).map((plan) => plan.id)
   const detail = `"${feature}" is part of: ${ids.join(', ')}.`
   return billingErrors.plan_required({ detail, extensions: { ...extensions, plans: ids } })
-}
-
-export function secondsUntil(time: number, now: number): number {
-  return Math.max(0, Math.ceil((time - now) / 1000))
 }
 
 function sold(plan: Plan): boolean {

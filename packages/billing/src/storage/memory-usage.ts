@@ -73,8 +73,11 @@ export function memoryUsage(rows: MemoryUsageRows, tx: MemoryTransaction): Usage
     },
     counters: async ({ tenantId, holder, windowStart }) =>
       counters.filter((row) => row.tenantId === tenantId && row.holder === holder && row.windowStart === windowStart),
-    recount: async () => {
-      const all = counters.filter(() => true)
+    recount: async (after, limit) => {
+      const all = counters
+        .filter((row) => !after || keyOf(row) > keyOf(after))
+        .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+        .slice(0, limit)
       const sums = new Map<string, number>()
       for (const event of events.filter(() => true)) {
         sums.set(keyOf(event), (sums.get(keyOf(event)) ?? 0) + event.quantity)
@@ -84,7 +87,7 @@ export function memoryUsage(rows: MemoryUsageRows, tx: MemoryTransaction): Usage
         const recorded = sums.get(keyOf(counter)) ?? 0
         return counted === recorded ? [] : [{ tenantId, holder, meter, windowStart, counted, recorded }]
       })
-      return { checked: all.length, wrong, next: null }
+      return { checked: all.length, wrong, next: all.length === limit ? (all.at(-1) ?? null) : null }
     },
   }
 }

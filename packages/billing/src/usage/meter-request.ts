@@ -36,5 +36,8 @@ export async function meterRequest(
       })
     })
   }
-  return rateLimitHeaders(record, runtime.clock.now())
+  // A meter that refuses nothing has no limit to tell: a client would stop for no reason.
+  const { limit, remaining, enforced } = record
+  if (!enforced || limit === null || remaining === null) return {}
+  return rateLimitHeaders({ ...record, limit, remaining }, runtime.clock.now())
 }
