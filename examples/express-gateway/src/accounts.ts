@@ -1,16 +1,16 @@
 /** The host's own users and sessions. The modules know nothing of them: they are told a tenant and a user id. */
-import { createHash, randomBytes, randomUUID, scryptSync, timingSafeEqual } from 'node:crypto'
+import { createHash, randomBytes, randomUUID, scrypt, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
 import type { Knex } from 'knex'
 
 export interface User {
   id: string
   tenantId: string
-  email: string
 }
 
 const sessionHours = 12
 
-export async function createUser(db: Knex, user: Omit<User, 'id'> & { password: string }): Promise<User> {
+export async function createUser(db: Knex, user: { tenantId: string; email: string; password: string }): Promise<User> {
   const salt = randomBytes(16).toString('hex')
   const id = `user_${randomUUID()}`
   await db('users').insert({
@@ -18,17 +18,17 @@ export async function createUser(db: Knex, user: Omit<User, 'id'> & { password: 
     tenant_id: user.tenantId,
     email: user.email,
     password_salt: salt,
-    password_hash: hashPassword(user.password, salt),
+    password_hash: await hashPassword(user.password, salt),
   })
-  return { id, tenantId: user.tenantId, email: user.email }
+  return { id, tenantId: user.tenantId }
 }
 
 /** A new session's token, or null if the e-mail or the password is wrong. */
 export async function signIn(db: Knex, email: string, password: string): Promise<string | null> {
   const row = await db('users').where({ email }).first()
-  if (!row) return null
-  const given = Buffer.from(hashPassword(password, row.password_salt))
-  if (!timingSafeEqual(given, Buffer.from(row.password_hash))) return null
+  // An unknown e-mail takes as long as a wrong password, so that nobody can tell the two apart.
+  const given = await hashPassword(password, row?.password_salt ?? '')
+  if (!row || !timingSafeEqual(Buffer.from(given), Buffer.from(row.password_hash))) return null
   const token = randomBytes(32).toString('base64url')
   const expiresAt = Date.now() + sessionHours * 3_600_000
   await db('sessions').insert({ token_hash: sha256(token), user_id: row.id, expires_at: expiresAt })
@@ -42,14 +42,16 @@ export async function userOfSession(db: Knex, token: string | undefined): Promis
     .join('users', 'users.id', 'sessions.user_id')
     .where('sessions.token_hash', sha256(token))
     .where('sessions.expires_at', '>', Date.now())
-    .first('users.id', 'users.tenant_id', 'users.email')
-  return row ? { id: row.id, tenantId: row.tenant_id, email: row.email } : null
+    .first('users.id', 'users.tenant_id')
+  return row ? { id: row.id, tenantId: row.tenant_id } : null
 }
 
 export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-function hashPassword(password: string, salt: string): string {
-  return scryptSync(password, salt, 32).toString('hex')
+const derive = promisify(scrypt) as (password: string, salt: string, length: number) => Promise<Buffer>
+
+async function hashPassword(password: string, salt: string): Promise<string> {
+  return (await derive(password, salt, 32)).toString('hex')
 }

@@ -28,7 +28,7 @@ export function createApp(knex: Knex, modules: Modules): Express {
   app.use('/api/webhooks', webhooksRouter(webhooks, { context }))
   app.use('/api/billing', billingRouter(billing, { context }))
 
-  // The host's own sign-in.
+  // The host's own sign-in. Behind HTTPS the cookie should also be `secure`.
   app.post('/sign-in', async (req, res) => {
     const token = await signIn(knex, String(req.body?.email), String(req.body?.password))
     if (!token) return void res.status(401).json({ error: 'wrong e-mail or password' })
@@ -94,5 +94,5 @@ export function createApp(knex: Knex, modules: Modules): Express {
 function userOf(req: Request): User {
   const context = contextOf(req)
   if (!context) throw new Error('this route must stand behind a guard')
-  return { id: context.actor.id, tenantId: context.tenantId, email: '' }
+  return { id: context.actor.id, tenantId: context.tenantId }
 }

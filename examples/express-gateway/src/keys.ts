@@ -26,13 +26,9 @@ export async function createKey(db: Knex, modules: Modules, user: User, projectI
     if (!project) return null
     await modules.webhooks.publish(event, { tx })
     await modules.rbac.audit.log(audited(event, user, key.id), { tx })
-    try {
-      await tx('keys').insert(key)
-    } catch (error) {
-      // The name is taken: the transaction rolls back, and with it the webhook and the audit entry above.
-      if (String(error).includes('UNIQUE')) throw new NameTaken(name)
-      throw error
-    }
+    const inserted = await tx('keys').insert(key).onConflict(['project_id', 'name']).ignore().returning('id')
+    // The name is taken: the transaction rolls back, and with it the webhook and the audit entry above.
+    if (inserted.length === 0) throw new NameTaken(name)
     return { id: key.id, name, secret }
   })
 }

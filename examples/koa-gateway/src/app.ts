@@ -29,7 +29,7 @@ export function createApp(knex: Knex, modules: Modules) {
   router.use('/api/webhooks', webhooksRouter(webhooks, { context }).routes())
   router.use('/api/billing', billingRouter(billing, { context }).routes())
 
-  // The host's own sign-in.
+  // The host's own sign-in. Behind HTTPS the cookie should also be `secure`.
   router.post('/sign-in', async (ctx) => {
     const { email, password } = bodyOf(ctx)
     const token = await signIn(knex, email ?? '', password ?? '')
@@ -110,5 +110,5 @@ function answer(ctx: Context, status: number, body: object): void {
 function userOf(ctx: Context): User {
   const context = contextOf(ctx)
   if (!context) throw new Error('this route must stand behind a guard')
-  return { id: context.actor.id, tenantId: context.tenantId, email: '' }
+  return { id: context.actor.id, tenantId: context.tenantId }
 }

@@ -9,7 +9,7 @@ const modules = createModules(knex)
 const server = createServer(createApp(knex, modules))
 
 const worker = modules.webhooks.startWorker()
-const dueWork = setInterval(() => modules.billing.runDueWork().catch(console.error), 60_000)
+const dueWork = everyMinute(() => modules.billing.runDueWork())
 
 server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
   console.log('listening', server.address())
@@ -17,9 +17,31 @@ server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
-    clearInterval(dueWork)
-    server.close()
-    await worker.stop()
+    // Requests first, then what they left to do, then the database.
+    await new Promise((resolve) => server.close(resolve))
+    await Promise.all([worker.stop(), dueWork.stop()])
     await knex.destroy()
   })
+}
+
+/** The next run starts a minute after the last one ended, so that a slow one is never overtaken. */
+function everyMinute(work: () => Promise<unknown>) {
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<unknown> = Promise.resolve()
+  let stopped = false
+  const run = () => {
+    running = work()
+      .catch(console.error)
+      .finally(() => {
+        if (!stopped) timer = setTimeout(run, 60_000)
+      })
+  }
+  run()
+  return {
+    async stop() {
+      stopped = true
+      clearTimeout(timer)
+      await running
+    },
+  }
 }

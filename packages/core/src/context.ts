@@ -8,7 +8,11 @@ export const ExternalId = z
   .string()
   .min(1)
   .max(128)
-  .regex(/^[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?$/u, 'must not start or end with a space or hold control characters')
+  // Half a surrogate pair (Cs) becomes U+FFFD in SQL, which would make one user of two.
+  .regex(
+    /^[^\s\p{Cc}\p{Cs}](?:[^\p{Cc}\p{Cs}]*[^\s\p{Cc}\p{Cs}])?$/u,
+    'must not start or end with a space or hold control characters',
+  )
 
 /** Who does something. `key` is an API key acting for itself; `system` is the host's own code. */
 export const Actor = z.object({ type: z.enum(['user', 'key', 'system']), id: ExternalId })
