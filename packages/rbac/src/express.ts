@@ -1,5 +1,5 @@
 /** @org/rbac on Express 4 and 5. */
-import type { RouterOptions } from '@org/core'
+import type { RequestContext, RouterOptions } from '@org/core'
 import { type ExpressContext, expressGuard, expressRouter } from '@org/core/express'
 import type { Request, RequestHandler, Router } from 'express'
 import { permissionGuard, type Row, warnOfClosedRoutes } from './guard.js'
@@ -16,8 +16,11 @@ export function rbacRouter<R extends Resources>(rbac: Rbac<R>, options: RouterOp
 export interface RequirePermissionOptions {
   /** Who is asking; usually `rbac.context((req) => …)`. */
   context: ExpressContext
-  /** The row that the request is about, for rules that depend on it. Null or undefined answers 404. */
-  row?: (request: Request) => Row | Promise<Row>
+  /**
+   * The row that the request is about, looked for in `context.tenantId`: a row of another tenant must not be found. Null
+   * or undefined answers 404.
+   */
+  row?: (request: Request, context: RequestContext) => Row | Promise<Row>
   /** Other origins whose pages may use a cookie session. */
   trustedOrigins?: readonly string[]
 }
@@ -36,6 +39,6 @@ export function requirePermission<R extends Resources, Resource extends Resource
 ): RequestHandler {
   const check = permissionGuard(rbac.catalogue, resource, action)
   return expressGuard({ ...options, logger: rbac.http.runtime.logger }, (context, request) =>
-    check(context, row && (() => row(request))),
+    check(context, row && (() => row(request, context))),
   )
 }

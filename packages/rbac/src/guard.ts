@@ -23,6 +23,10 @@ export function permissionGuard(catalogue: Catalogue, resource: string, action: 
     if (ability.can(action, resource) !== true) throw forbidden(action, resource)
     const row = await loadRow()
     if (row === null || row === undefined) throw coreErrors.not_found()
+    // An empty list of rows is not a row that was found.
+    if (typeof row !== 'object' || Array.isArray(row)) {
+      throw coreErrors.setup_error({ detail: '`row` must answer one row, or null if there is none.' })
+    }
     if (!allowsRow(ability, action, resource, row)) throw forbidden(action, resource)
   }
 }

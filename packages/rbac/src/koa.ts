@@ -1,6 +1,6 @@
 /** @org/rbac on Koa 2 and 3. */
 import type Router from '@koa/router'
-import type { RouterOptions } from '@org/core'
+import type { RequestContext, RouterOptions } from '@org/core'
 import { type KoaContext, koaGuard, koaRouter } from '@org/core/koa'
 import type { Context, Middleware } from 'koa'
 import { permissionGuard, type Row, warnOfClosedRoutes } from './guard.js'
@@ -17,8 +17,11 @@ export function rbacRouter<R extends Resources>(rbac: Rbac<R>, options: RouterOp
 export interface RequirePermissionOptions {
   /** Who is asking; usually `rbac.context((ctx) => …)`. */
   context: KoaContext
-  /** The row that the request is about, for rules that depend on it. Null or undefined answers 404. */
-  row?: (ctx: Context) => Row | Promise<Row>
+  /**
+   * The row that the request is about, looked for in `context.tenantId`: a row of another tenant must not be found. Null
+   * or undefined answers 404.
+   */
+  row?: (ctx: Context, context: RequestContext) => Row | Promise<Row>
   /** Other origins whose pages may use a cookie session. */
   trustedOrigins?: readonly string[]
 }
@@ -37,6 +40,6 @@ export function requirePermission<R extends Resources, Resource extends Resource
 ): Middleware {
   const check = permissionGuard(rbac.catalogue, resource, action)
   return koaGuard({ ...options, logger: rbac.http.runtime.logger }, (context, ctx) =>
-    check(context, row && (() => row(ctx))),
+    check(context, row && (() => row(ctx, context))),
   )
 }

@@ -1,4 +1,4 @@
-import { type DomainEvent, memoryDatabase, type RequestContext } from '@org/core'
+import { type DomainEvent, encodeCursor, memoryDatabase, type RequestContext } from '@org/core'
 import { fakeClock, recordingLogger } from '@org/core/testing'
 import { createRbac, type LogEntry, type Rbac } from '@org/rbac'
 import type { OpenStorage } from '@org/rbac/testing'
@@ -76,6 +76,16 @@ for (const { name, missing, open } of await storages()) {
         ['/data', { action: 'a', data: 'text' }],
         ['/data', { action: 'a', data: { big: 1n } }],
         ['/data', { action: 'a', data: loop }],
+        // What PostgreSQL does not keep, or a driver turns into something else.
+        ...['a\0b', 'a\ud800'].flatMap((odd): [string, object][] => [
+          ['/action', { action: odd }],
+          ['/actor/id', { action: 'a', actor: { type: 'user', id: odd } }],
+          ['/resource/type', { action: 'a', resource: { type: odd, id: 'x' } }],
+          ['/resource/id', { action: 'a', resource: { type: 'key', id: odd } }],
+          ['/ip', { action: 'a', ip: odd }],
+          ['/userAgent', { action: 'a', userAgent: odd }],
+          ['/requestId', { action: 'a', requestId: odd }],
+        ]),
       ]
       for (const [pointer, entry] of entries) {
         await expect(rbac.audit.log({ tenantId, ...entry } as LogEntry)).rejects.toMatchObject({
@@ -83,6 +93,24 @@ for (const { name, missing, open } of await storages()) {
         })
       }
       expect((await rbac.audit.query({ tenantId })).data).toEqual([])
+    })
+
+    it('keeps odd data as JSON has it', async () => {
+      const data = JSON.parse('{"__proto__":{"admin":true},"constructor":1,"nul\\u0000":"\\u0000","half":"\\ud800"}')
+      const big = 'x'.repeat(2_000_000)
+      await rbac.audit.log({ tenantId, action: 'a', data, before: { big } })
+      const [entry] = (await rbac.audit.query({ tenantId })).data
+      expect(entry?.data).toMatchObject({ constructor: 1, 'nul\0': '\0', half: '\ud800' })
+      expect(entry?.data).not.toHaveProperty('admin')
+      expect(entry?.before).toEqual({ big })
+    })
+
+    it('refuses an event that is none, and with it what happened', async () => {
+      const odd = [{ id: '' }, { id: 'x'.repeat(129) }, { id: 'a\0' }, { time: Number.NaN }, { time: undefined }]
+      for (const fields of [...odd, { tenantId: undefined }, { type: 'x'.repeat(129) }]) {
+        const recorded = opened.transaction(async (tx) => rbac.audit.sink(event(fields as object), tx))
+        await expect(recorded, JSON.stringify(fields)).rejects.toMatchObject({ code: 'invalid_input' })
+      }
     })
 
     it('records every domain event once, with before and after, detached or not', async () => {
@@ -124,7 +152,15 @@ for (const { name, missing, open } of await storages()) {
       const undone = opened.transaction(async (tx) => {
         await rbac.audit.log({ tenantId, action: 'a' }, { tx })
         await rbac.audit.sink(event(), tx)
-        expect((await rbac.audit.query({ tenantId, tx })).data).toHaveLength(2)
+        // A context that carries the host's transaction spreads it too.
+        const context: RequestContext = {
+          tenantId,
+          tx,
+          actor: { type: 'user', id: 'ann' },
+          ability: { can: () => true },
+        }
+        await rbac.audit.log({ ...context, action: 'b' })
+        expect((await rbac.audit.query({ tenantId, tx })).data).toHaveLength(3)
         throw new Error('undo')
       })
       await expect(undone).rejects.toThrow('undo')
@@ -182,6 +218,14 @@ for (const { name, missing, open } of await storages()) {
         { from: 'now' },
         { who: 'ann' },
         { cursor: 'x' },
+        ...['a\0b', 'a\ud800'].flatMap((odd) => [
+          { user: odd },
+          { action: odd },
+          { resourceType: odd },
+          { resourceId: odd },
+        ]),
+        { cursor: encodeCursor([1, '\0']) },
+        ...['1e999', '1e30', '1.5'].map((time) => ({ cursor: Buffer.from(`[${time},"a"]`).toString('base64url') })),
       ]) {
         await expect(rbac.audit.query({ tenantId }, query as object)).rejects.toMatchObject({ code: 'invalid_input' })
       }

@@ -2,17 +2,28 @@
 import type { Actor } from '@org/core'
 import { recordingLogger } from '@org/core/testing'
 import { createRbac, type RbacStorage } from '@org/rbac'
-import type { OpenStorage } from '@org/rbac/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { storages } from './storages.js'
+import { type OpenTarget, storages } from './storages.js'
 
 const logger = recordingLogger()
 const user = (id: string): Actor => ({ type: 'user', id })
 const rounds = 15
 
+/** Waits until so many have come. */
+function barrier(count: number): () => Promise<void> {
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return () => {
+    if (--count === 0) open()
+    return opened
+  }
+}
+
 for (const { name, missing, open } of await storages()) {
   describe.skipIf(missing)(`at the same moment on ${name}`, () => {
-    let opened: OpenStorage & { second(): RbacStorage }
+    let opened: OpenTarget
     const make = (storage: RbacStorage) => createRbac({ storage, logger })
     let here: ReturnType<typeof make>
     let there: ReturnType<typeof make>
@@ -60,22 +71,76 @@ for (const { name, missing, open } of await storages()) {
         for (let round = 0; round < rounds; round++) {
           const tenantId = `old ${round}`
           for (const userId of ['ann', 'bob']) await here.assignments.assign({ tenantId }, { userId, role: 'owner' })
-          let waiting = 2
-          let open = () => {}
-          const bothRead = new Promise<void>((resolve) => {
-            open = resolve
-          })
+          const bothRead = barrier(2)
           const leave = (userId: string) =>
             opened.transaction(async (tx) => {
               expect(await here.whoCan('team', 'delete', { tenantId, tx })).toEqual(['ann', 'bob'])
-              if (--waiting === 0) open()
-              await bothRead
+              await bothRead()
               await here.assignments.unassign({ tenantId, tx, actor: user(userId) }, { userId, role: 'owner' })
             })
           const results = await Promise.allSettled(['ann', 'bob'].map(leave))
           expect(codes(results)).toEqual(['done', 'last_owner'])
         }
       })
+
+    const isolations = ['read committed', 'repeatable read', 'serializable'] as const
+    if (manyWriters)
+      it('two owners leave in transactions of any isolation, and at most one does', async () => {
+        for (const first of isolations) {
+          for (const second of isolations) {
+            const tenantId = `${first} and ${second}`
+            for (const userId of ['ann', 'bob']) await here.assignments.assign({ tenantId }, { userId, role: 'owner' })
+            const bothRead = barrier(2)
+            const leave = (userId: string, isolationLevel: (typeof isolations)[number]) =>
+              opened.transaction(
+                async (tx) => {
+                  await here.whoCan('team', 'delete', { tenantId, tx })
+                  await bothRead()
+                  await here.assignments.unassign({ tenantId, tx, actor: user(userId) }, { userId, role: 'owner' })
+                },
+                { isolationLevel },
+              )
+            const [ann, bob] = await Promise.allSettled([leave('ann', first), leave('bob', second)])
+            const left = [ann, bob].filter(({ status }) => status === 'fulfilled').length
+            expect([tenantId, left]).toEqual([tenantId, 1])
+            expect(await here.whoCan('team', 'delete', { tenantId })).toHaveLength(1)
+          }
+        }
+      })
+
+    if (manyWriters)
+      it('an admin does not change who became an owner after the admin’s transaction began', async () => {
+        const tenantId = 'fresh owner'
+        await here.assignments.assign({ tenantId }, { userId: 'adam', role: 'admin' })
+        await here.assignments.assign({ tenantId }, { userId: 'eve', role: 'developer' })
+        const change = opened.transaction(
+          async (tx) => {
+            await here.whoCan('team', 'delete', { tenantId, tx })
+            await there.assignments.assign({ tenantId }, { userId: 'eve', role: 'owner' })
+            const asAdam = { tenantId, tx, actor: user('adam') }
+            await here.assignments.unassign(asAdam, { userId: 'eve', role: 'developer' })
+          },
+          { isolationLevel: 'repeatable read' },
+        )
+        // PostgreSQL says that the transaction must be tried again (40001); MariaDB reads what is.
+        const code = name === 'postgres' ? '40001' : 'exceeds_own_rights'
+        await expect(change).rejects.toMatchObject({ code })
+        expect((await here.assignments.list({ tenantId }, { userId: 'eve' })).data).toHaveLength(2)
+      })
+
+    it('many join a tenant that is new, each in a transaction of the host', async () => {
+      const tenantId = 'new'
+      const allBegan = barrier(manyWriters ? 5 : 1)
+      const join = (userId: string) =>
+        opened.transaction(async (tx) => {
+          await here.whoCan('team', 'delete', { tenantId, tx })
+          await allBegan()
+          await here.assignments.assign({ tenantId, tx }, { userId, role: 'owner' })
+        })
+      const ids = ['a', 'b', 'c', 'd', 'e']
+      expect(codes(await Promise.allSettled(ids.map(join)))).toEqual(ids.map(() => 'done'))
+      expect(await here.whoCan('team', 'delete', { tenantId })).toEqual(ids)
+    })
 
     it('an admin who is demoted assigns before or not at all', async () => {
       for (let round = 0; round < rounds; round++) {

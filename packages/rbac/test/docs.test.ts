@@ -6,6 +6,7 @@ import { coreErrors, type ErrorFactory } from '@org/core'
 import { type OpenDatabase, testDatabases } from '@org/core/testing'
 import { createRbac, predefinedRoles, rbacErrors } from '@org/rbac'
 import { knexStorage, migrate } from '@org/rbac/knex'
+import express from 'express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as calls from './samples/calls.js'
 import { createApp as expressApp } from './samples/express.js'
@@ -16,6 +17,17 @@ const guide = read('../../../docs/rbac/README.md')
 const readme = read('../README.md')
 /** Samples are indented as their files are, blocks as the guide is. */
 const flat = (text: string) => text.replace(/^[ \t]+/gm, '').trim()
+
+async function serve(app: RequestListener) {
+  const server = createServer(app)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const close = async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
+  return { url, close }
+}
 
 describe('the guides', () => {
   it('show code that is run', () => {
@@ -52,7 +64,9 @@ describe('the samples', () => {
     await database.knex.schema.createTable('tenants', (table) => {
       for (const name of ['id', 'name']) table.text(name)
     })
-    await database.knex.schema.createTable('keys', (table) => table.text('id'))
+    await database.knex.schema.createTable('keys', (table) => {
+      for (const name of ['id', 'tenant_id']) table.text(name)
+    })
   })
   afterEach(() => database.close())
 
@@ -63,9 +77,7 @@ describe('the samples', () => {
     it(`guard a route on ${name}`, async () => {
       const app = await createApp(database.knex)
       await calls.firstOwner(rbacOf())
-      const server = createServer(('callback' in app ? app.callback() : app) as RequestListener)
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      const { url, close } = await serve(('callback' in app ? app.callback() : app) as RequestListener)
       const ask = (token: string, method: string, path: string) =>
         fetch(url + path, { method, headers: { authorization: `Bearer ${token}` } })
       expect((await ask('nobody', 'POST', '/keys')).status).toBe(401)
@@ -74,8 +86,7 @@ describe('the samples', () => {
       expect([made.status, await made.json()]).toEqual([201, { createdBy: 'olga' }])
       const fetchMe = async () => (await ask('olga-1', 'GET', '/api/rbac/me')).json() as Promise<{ rules: [] }>
       expect(await calls.browser(fetchMe)).toBe(true)
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
+      await close()
     })
   }
 
@@ -91,13 +102,17 @@ describe('the samples', () => {
     const { may, permissions, ability, why, who } = await calls.questions(rbac)
     expect([may, ability.can('create', 'keys'), why.allowed, calls.pure(permissions)]).toEqual([true, true, true, true])
     expect(who).toEqual(['dev', 'olga'])
-    expect(
-      calls.rowGuard(
-        rbac,
-        knex,
-        rbac.context(() => null),
-      ),
-    ).toBeTypeOf('function')
+    await knex('keys').insert([
+      { id: 'k1', tenant_id: 'acme' },
+      { id: 'k2', tenant_id: 'globex' },
+    ])
+    const app = express()
+    const asDev = rbac.context(() => ({ tenantId: 'acme', userId: 'dev' }))
+    app.delete('/keys/:id', calls.rowGuard(rbac, knex, asDev), (_req, res) => void res.sendStatus(204))
+    const { url, close } = await serve(app)
+    const remove = async (id: string) => (await fetch(`${url}/keys/${id}`, { method: 'DELETE' })).status
+    expect([await remove('k1'), await remove('k2'), await remove('k3')]).toEqual([204, 404, 404])
+    await close()
 
     const own = calls.ownCatalogue(knex)
     await own.assignments.assign({ tenantId: 'acme' }, { userId: 'lea', role: 'project_lead' })

@@ -1,6 +1,6 @@
 /** `requirePermission` in front of routes that belong to the host. */
 import { defineAbility } from '@casl/ability'
-import { type Ability, contextOf, type RequestContext } from '@org/core'
+import { type Ability, contextOf, coreErrors, type RequestContext } from '@org/core'
 import { type HttpServer, httpTargets, recordingLogger } from '@org/core/testing'
 import { createRbac, type Identity, memoryStorage, type Rbac } from '@org/rbac'
 import { rbacRouter, requirePermission } from '@org/rbac/express'
@@ -10,9 +10,14 @@ import type { Context } from 'koa'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { client } from './http-client.js'
 
-type Row = { id: string; ownerId: string }
-const rows: Record<string, Row> = { k1: { id: 'k1', ownerId: 'dev' }, k2: { id: 'k2', ownerId: 'other' } }
-const loadRow = async (id: unknown) => rows[String(id)] ?? null
+const rows = [
+  { id: 'k1', tenantId: 'default', ownerId: 'dev' },
+  { id: 'k2', tenantId: 'default', ownerId: 'other' },
+  { id: 'k3', tenantId: 't2', ownerId: 'dev' },
+]
+/** As a host would: in the caller's tenant only. */
+const rowIn = async ({ tenantId }: RequestContext, id: unknown) =>
+  rows.find((row) => row.tenantId === tenantId && row.id === id)
 
 const logger = recordingLogger()
 
@@ -24,11 +29,13 @@ for (const target of httpTargets()) {
     let identify: (userId: string | undefined) => Identity | null | Promise<Identity | null>
     /** Set to guard by an ability of the host's own. */
     let hostAbility: Ability | undefined
+    let loadRow: (context: RequestContext, id: unknown) => Promise<object | undefined>
     const ask = client(() => server.url)
 
     beforeEach(async () => {
       logger.entries.length = 0
       hostAbility = undefined
+      loadRow = rowIn
       identify = (userId) => (userId ? { userId } : null)
       rbac = createRbac({ logger, storage: memoryStorage() })
       await rbac.assignments.assign({ tenantId: 'default' }, { userId: 'dev', role: 'developer' })
@@ -43,7 +50,7 @@ for (const target of httpTargets()) {
             const { tenantId, actor, ip } = contextOf(req) ?? {}
             res.json({ tenantId, actor, ip })
           })
-          const row = (req: Request) => loadRow(req.params.id)
+          const row = (req: Request, context: RequestContext) => loadRow(context, req.params.id)
           app.delete(`${prefix}/keys/:id`, requirePermission(rbac, 'keys', 'delete', { context, row }), (_req, res) => {
             res.json({ done: true })
           })
@@ -57,7 +64,7 @@ for (const target of httpTargets()) {
             const { tenantId, actor, ip } = contextOf(ctx) ?? {}
             ctx.body = { tenantId, actor, ip }
           })
-          const row = (ctx: Context) => loadRow(ctx.params.id)
+          const row = (ctx: Context, context: RequestContext) => loadRow(context, ctx.params.id)
           router.delete(`${prefix}/keys/:id`, requireOnKoa(rbac, 'keys', 'delete', { context, row }), (ctx) => {
             ctx.body = { done: true }
           })
@@ -124,6 +131,30 @@ for (const target of httpTargets()) {
       const gone = await ask('dev', 'DELETE /keys/k9')
       expect([gone.status, gone.body.code]).toEqual([404, 'not_found'])
       expect((await ask('bill', 'DELETE /keys/k9')).status).toBe(403)
+    })
+
+    it('has a row looked for in the caller’s tenant, where another’s is not', async () => {
+      const other = await ask('dev', 'DELETE /keys/k3')
+      expect([other.status, other.body.code]).toEqual([404, 'not_found'])
+      await rbac.assignments.assign({ tenantId: 't2' }, { userId: 'dev', role: 'developer' })
+      identify = (userId) => (userId ? { userId, tenantId: 't2' } : null)
+      expect((await ask('dev', 'DELETE /keys/k3')).status).toBe(200)
+      expect((await ask('dev', 'DELETE /keys/k1')).status).toBe(404)
+    })
+
+    it('takes for a row nothing that is none, and shows nothing of a look-up that fails', async () => {
+      for (const none of [[], [rows[0]], false, '', 0]) {
+        loadRow = async () => none as object
+        const { status, body } = await ask('dev', 'DELETE /keys/k1')
+        expect([none, status, body.code]).toEqual([none, 500, 'setup_error'])
+        expect(body.detail).toContain('`row`')
+      }
+      loadRow = () => Promise.reject(new Error('password=hunter2'))
+      const failed = await ask('dev', 'DELETE /keys/k1')
+      expect([failed.status, failed.body.code]).toEqual([500, 'internal_error'])
+      expect(JSON.stringify(failed.body)).not.toContain('hunter2')
+      loadRow = () => Promise.reject(coreErrors.not_found())
+      expect((await ask('dev', 'DELETE /keys/k1')).status).toBe(404)
     })
 
     it('lets rules about rows decide by the row, and by nothing else', async () => {

@@ -4,11 +4,18 @@ import { type OpenOptions, testDatabases } from '@org/core/testing'
 import { memoryStorage, type RbacStorage } from '@org/rbac'
 import { knexStorage, migrate } from '@org/rbac/knex'
 import type { OpenStorage } from '@org/rbac/testing'
+import type { Knex } from 'knex'
+
+export interface OpenTarget extends OpenStorage {
+  /** As a second process would open it. */
+  second(): RbacStorage
+  transaction<T>(work: (tx: Tx) => Promise<T>, config?: Knex.TransactionConfig): Promise<T>
+}
 
 export interface StorageTarget {
   name: string
   missing: string | null
-  open(options?: OpenOptions): Promise<OpenStorage & { second(): RbacStorage }>
+  open(options?: OpenOptions): Promise<OpenTarget>
 }
 
 export async function storages(): Promise<StorageTarget[]> {
@@ -32,13 +39,13 @@ export async function storages(): Promise<StorageTarget[]> {
         const others: ReturnType<typeof database.connect>[] = []
         return {
           storage: knexStorage(database.knex),
-          /** As a second process would open it. */
           second() {
             const knex = database.connect()
             others.push(knex)
             return knexStorage(knex)
           },
-          transaction: <T>(work: (tx: Tx) => Promise<T>) => database.knex.transaction((tx) => work(tx)),
+          transaction: <T>(work: (tx: Tx) => Promise<T>, config?: Knex.TransactionConfig) =>
+            database.knex.transaction((tx) => work(tx), config),
           async close() {
             for (const knex of others) await knex.destroy()
             await database.close()

@@ -82,7 +82,10 @@ describe('types', () => {
 
   it('guard only what the catalogue has', () => {
     const context = rbac.context((_req: Request) => null)
-    requirePermission(rbac, 'projects', 'archive', { context, row: (req) => ({ id: req.params.id }) })
+    requirePermission(rbac, 'projects', 'archive', {
+      context,
+      row: (req, { tenantId }) => ({ id: req.params.id, tenantId }),
+    })
     requireOnKoa(rbac, 'projects', 'archive', { context: rbac.context((_ctx) => null), row: async () => null })
     // @ts-expect-error no such action
     expect(() => requirePermission(rbac, 'projects', 'create', { context })).toThrow('known values: read, archive')

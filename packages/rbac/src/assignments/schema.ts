@@ -14,12 +14,15 @@ export type Assignment = z.infer<typeof Assignment>
 
 export const AssignmentView = Assignment.extend({ createdAt: TimeView }).meta({ id: 'Assignment' })
 
+/** As roles that are no longer defined may have been called; MySQL would take `owner ` for `owner`. */
+const RoleKey = ExternalId.max(64)
+
 /** Whom, and which role. */
-export const AssignRole = z.strictObject({ userId: ExternalId, role: z.string().min(1).max(64) })
+export const AssignRole = z.strictObject({ userId: ExternalId, role: RoleKey })
 export type AssignRole = z.input<typeof AssignRole>
 
 export const AssignmentQuery = PageQuery.extend({
   userId: ExternalId.optional(),
-  role: z.string().min(1).max(64).optional(),
+  role: RoleKey.optional(),
 })
 export type AssignmentQuery = z.input<typeof AssignmentQuery>

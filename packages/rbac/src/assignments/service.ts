@@ -17,11 +17,16 @@ export interface Assignments {
   /**
    * Takes a role from a member, also one that the host no longer defines. Emits `assignment.deleted`.
    *
-   * @throws ProblemError `invalid_input` for an unknown role; `not_found` if the member does not have it; `last_owner` if the tenant would be left without an
-   *   owner, whoever asks; `exceeds_own_rights` if the member is an owner and the actor lacks a right of theirs.
+   * @throws ProblemError `invalid_input` for an unknown role; `not_found` if the member does not have it; `last_owner`
+   *   if the tenant would be left without an owner, whoever asks; `exceeds_own_rights` if the member is an owner and the
+   *   actor lacks a right of theirs.
    */
   unassign(scope: Scope, input: AssignRole): Promise<void>
-  /** Who has which role in the tenant, the newest first. */
+  /**
+   * Who has which role in the tenant, the newest first; also by a role that the host no longer defines.
+   *
+   * @throws ProblemError `invalid_input`.
+   */
   list(scope: Scope, query?: AssignmentQuery): Promise<Page<Assignment>>
 }
 
@@ -94,8 +99,7 @@ export function createAssignments({ storage, roles, runtime, emit }: Assignments
     async list(scope, query = {}) {
       const { tenantId } = checkScope(scope)
       const { userId, role, ...page } = parse(AssignmentQuery, query)
-      if (role !== undefined) roles.known(role)
-      return storage.read(
+      const found = await storage.read(
         ({ assignments }) =>
           paginate(
             page,
@@ -105,6 +109,8 @@ export function createAssignments({ storage, roles, runtime, emit }: Assignments
           ),
         scope.tx,
       )
+      if (role !== undefined && found.data.length === 0) roles.known(role)
+      return found
     },
   }
 }

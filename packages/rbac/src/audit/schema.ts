@@ -5,7 +5,11 @@ import { z } from 'zod'
 export const Outcome = z.enum(['success', 'denied', 'failure'])
 export type Outcome = z.infer<typeof Outcome>
 
-export const AuditResource = z.object({ type: z.string().min(1).max(64), id: z.string().min(1).max(255) })
+/** What every database keeps as it is: PostgreSQL takes no NUL, and drivers replace half a surrogate pair. */
+const Text = z.string().regex(/^[^\0\p{Cs}]*$/u, 'must not hold a NUL or half a surrogate pair')
+
+const Action = Text.min(1).max(128)
+export const AuditResource = z.object({ type: Text.min(1).max(64), id: Text.min(1).max(255) })
 
 const Plain = z.record(z.string(), z.unknown())
 
@@ -41,7 +45,7 @@ export const LogEntry = z.object({
   tenantId: ExternalId.optional(),
   /** The host's own code (`system`) unless told. */
   actor: Actor.optional(),
-  action: z.string().min(1).max(128),
+  action: Action,
   resource: AuditResource.nullish(),
   /** `success` unless told. */
   outcome: Outcome.optional(),
@@ -49,18 +53,26 @@ export const LogEntry = z.object({
   data: Plain.optional(),
   before: Plain.nullish(),
   after: Plain.nullish(),
-  ip: z.string().nullish(),
-  userAgent: z.string().nullish(),
-  requestId: z.string().nullish(),
+  ip: Text.nullish(),
+  userAgent: Text.nullish(),
+  requestId: Text.nullish(),
 })
 export type LogEntry = z.input<typeof LogEntry>
 
+/** A domain event as the log takes it. Nothing that says whose it is or when it was may be missing. */
+export const RecordedEvent = LogEntry.omit({ action: true }).extend({
+  id: Text.min(1).max(128),
+  type: Action,
+  tenantId: ExternalId,
+  time: Time,
+})
+
 const filters = {
   /** The actor's id. */
-  user: z.string().min(1).max(255).optional(),
-  action: z.string().min(1).max(128).optional(),
-  resourceType: z.string().min(1).max(64).optional(),
-  resourceId: z.string().min(1).max(255).optional(),
+  user: ExternalId.optional(),
+  action: Action.optional(),
+  resourceType: AuditResource.shape.type.optional(),
+  resourceId: AuditResource.shape.id.optional(),
 }
 
 /** All given filters must match. */

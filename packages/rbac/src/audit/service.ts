@@ -12,15 +12,16 @@ import {
 } from '@org/core'
 import type { RbacStorage } from '../storage/port.js'
 import { defaultTenantId } from '../tenants/default.js'
-import { type AuditEntry, AuditQuery, LogEntry } from './schema.js'
+import { type AuditEntry, AuditQuery, LogEntry, RecordedEvent } from './schema.js'
 
 export interface Audit {
   /**
-   * Records something that the host did. With `tx` the entry exists if and only if the host's transaction commits.
+   * Records something that the host did. With `tx`, or with the one of a context that is spread into the entry, it
+   * exists if and only if the host's transaction commits.
    *
    * @throws ProblemError `invalid_input`.
    */
-  log(entry: LogEntry, options?: { tx?: Tx | undefined }): Promise<AuditEntry>
+  log(entry: LogEntry & { tx?: Tx | undefined }, options?: { tx?: Tx | undefined }): Promise<AuditEntry>
   /**
    * A page of the tenant's log, the newest first.
    *
@@ -30,7 +31,8 @@ export interface Audit {
   /**
    * Records every domain event, in the event's own transaction: `createBilling({ events: [rbac.audit.sink] })`. A
    * transaction of another database cannot be joined; the entry is then written by itself, at once, and stays even if
-   * that transaction rolls back. An event is recorded once, however often it is handed in.
+   * that transaction rolls back. An event is recorded once, however often it is handed in; what is no event is refused
+   * (`invalid_input`), and rolls back what it tells of.
    */
   sink: EventSink
 }
@@ -47,7 +49,7 @@ export function createAudit(storage: RbacStorage, runtime: Runtime): Audit {
   }
 
   return {
-    async log(input, { tx } = {}) {
+    async log(input, { tx = input.tx } = {}) {
       const entry = entryOf(parse(LogEntry, input), { eventId: null, time: runtime.clock.now() })
       await add(entry, tx)
       return entry
@@ -68,8 +70,9 @@ export function createAudit(storage: RbacStorage, runtime: Runtime): Audit {
       )
     },
 
-    async sink({ id, time, type, ...event }, tx) {
-      const entry = entryOf(parse(LogEntry, { ...event, action: type }), { eventId: id, time })
+    async sink(event, tx) {
+      const { id: eventId, time, type: action, ...rest } = parse(RecordedEvent, event)
+      const entry = entryOf({ ...rest, action }, { eventId, time })
       await add(entry, storage.owns(tx) ? tx : undefined)
     },
   }

@@ -29,9 +29,10 @@ function knexTenants(db: Knex, prefix: string): TenantStore {
   const table = new KnexTable<{ id: string }>(db, `${prefix}tenants`, { id: text })
   return {
     async lock(id) {
-      // MySQL locks the gap when a locking read finds nothing, and two sign-ups would then wait for each other.
-      if (!(await table.find({ id }))) await table.insertUnlessExists({ id }, ['id'])
-      await table.lock({ id })
+      // Written to, not only locked: PostgreSQL then refuses (40001) a `repeatable read` transaction that began before
+      // somebody else's change and would decide by what it saw. One statement: in MySQL, those who first find the row
+      // taken and then lock it wait for each other.
+      await table.query().insert(table.encode({ id })).onConflict('id').merge()
     },
   }
 }

@@ -64,7 +64,7 @@ export function pure(permissions: string[]) {
 export function rowGuard(rbac: Rbac, knex: Knex, context: ReturnType<typeof rbac.context<Request>>): RequestHandler {
   const guard = requirePermission(rbac, 'keys', 'delete', {
     context,
-    row: (req) => knex('keys').where({ id: req.params.id }).first(),
+    row: (req, { tenantId }) => knex('keys').where({ id: req.params.id, tenant_id: tenantId }).first(),
   })
   return guard
 }
