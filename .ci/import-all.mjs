@@ -10,8 +10,11 @@ for (const name of readdirSync('node_modules/@org')) {
     if (subpath.endsWith('.json')) continue
     const entry = `@org/${name}${subpath.slice(1)}`
     const esm = Object.keys(await import(entry)).sort()
-    const cjs = Object.keys(require(entry)).filter((key) => key !== '__esModule').sort()
-    if (esm.length === 0 || esm.join() !== cjs.join()) throw new Error(`${entry}: ESM has [${esm}], CommonJS has [${cjs}]`)
+    const cjs = Object.keys(require(entry))
+      .filter((key) => key !== '__esModule')
+      .sort()
+    if (esm.length === 0 || esm.join() !== cjs.join())
+      throw new Error(`${entry}: ESM has [${esm}], CommonJS has [${cjs}]`)
     count++
   }
 }
