@@ -30,8 +30,10 @@ describe('the guides', () => {
 
   it('list every route and every error', () => {
     const { http } = createBilling({ catalog, logger: recordingLogger() })
-    for (const { method, path } of http.routes) expect(guide).toContain(`| \`${method} ${path}\` |`)
-    for (const { code, status } of Object.values(billingErrors)) expect(guide).toContain(`| \`${code}\` | ${status} |`)
+    // A formatter may pad the columns.
+    const rows = guide.replace(/ +/g, ' ')
+    for (const { method, path } of http.routes) expect(rows).toContain(`| \`${method} ${path}\` |`)
+    for (const { code, status } of Object.values(billingErrors)) expect(rows).toContain(`| \`${code}\` | ${status} |`)
   })
 })
 
