@@ -76,6 +76,10 @@ for (const { name, missing, open } of await storages()) {
         ['/data', { action: 'a', data: 'text' }],
         ['/data', { action: 'a', data: { big: 1n } }],
         ['/data', { action: 'a', data: loop }],
+        ['/before', { action: 'a', before: { big: 1n } }],
+        ['/after', { action: 'a', after: loop }],
+        // What cannot be shown would close the whole page.
+        ['/data', { action: 'a', data: { toJSON: () => 'text' } }],
         // What PostgreSQL does not keep, or a driver turns into something else.
         ...['a\0b', 'a\ud800'].flatMap((odd): [string, object][] => [
           ['/action', { action: odd }],
@@ -106,7 +110,14 @@ for (const { name, missing, open } of await storages()) {
     })
 
     it('refuses an event that is none, and with it what happened', async () => {
-      const odd = [{ id: '' }, { id: 'x'.repeat(129) }, { id: 'a\0' }, { time: Number.NaN }, { time: undefined }]
+      const odd = [
+        { id: '' },
+        { id: 'x'.repeat(129) },
+        { id: 'a\0' },
+        { time: Number.NaN },
+        { time: undefined },
+        { time: 1.7e15 },
+      ]
       for (const fields of [...odd, { tenantId: undefined }, { type: 'x'.repeat(129) }]) {
         const recorded = opened.transaction(async (tx) => rbac.audit.sink(event(fields as object), tx))
         await expect(recorded, JSON.stringify(fields)).rejects.toMatchObject({ code: 'invalid_input' })

@@ -11,7 +11,9 @@ const Text = z.string().regex(/^[^\0\p{Cs}]*$/u, 'must not hold a NUL or half a 
 const Action = Text.min(1).max(128)
 export const AuditResource = z.object({ type: Text.min(1).max(64), id: Text.min(1).max(255) })
 
-const Plain = z.record(z.string(), z.unknown())
+/** What an entry says, as JSON has it. */
+export const Plain = z.record(z.string(), z.unknown())
+export type Plain = z.infer<typeof Plain>
 
 /** Somebody did something to something. Entries are never changed. */
 export const AuditEntry = z.object({
@@ -49,7 +51,10 @@ export const LogEntry = z.object({
   resource: AuditResource.nullish(),
   /** `success` unless told. */
   outcome: Outcome.optional(),
-  /** Plain data; what JSON does not know is dropped. No secrets: whoever may read the log reads them. */
+  /**
+   * Plain data: dates become text, what JSON does not know is dropped, a BigInt or a loop is refused. No secrets:
+   * whoever may read the log reads them.
+   */
   data: Plain.optional(),
   before: Plain.nullish(),
   after: Plain.nullish(),
@@ -64,7 +69,8 @@ export const RecordedEvent = LogEntry.omit({ action: true }).extend({
   id: Text.min(1).max(128),
   type: Action,
   tenantId: ExternalId,
-  time: Time,
+  // RFC 3339, as the log is shown, has no year 10000.
+  time: Time.min(0).max(253_402_300_799_999),
 })
 
 const filters = {

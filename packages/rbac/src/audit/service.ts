@@ -12,7 +12,7 @@ import {
 } from '@org/core'
 import type { RbacStorage } from '../storage/port.js'
 import { defaultTenantId } from '../tenants/default.js'
-import { type AuditEntry, AuditQuery, LogEntry, RecordedEvent } from './schema.js'
+import { type AuditEntry, AuditQuery, LogEntry, Plain, RecordedEvent } from './schema.js'
 
 export interface Audit {
   /**
@@ -43,9 +43,11 @@ export function createAudit(storage: RbacStorage, runtime: Runtime): Audit {
   const entryOf = (input: LogEntry, origin: { eventId: string | null; time: number }): AuditEntry => {
     const { tenantId = defaultTenantId, actor = systemActor, action, outcome = 'success', ...rest } = input
     const { resource = null, ip = null, userAgent = null, requestId = null } = rest
-    const content = plain({ data: rest.data ?? {}, before: rest.before ?? null, after: rest.after ?? null })
-    const from = { ip, userAgent, requestId }
-    return { id: runtime.id('aud'), ...origin, tenantId, actor, action, resource, outcome, ...content, ...from }
+    const data = plain('/data', rest.data ?? {})
+    const before = rest.before ? plain('/before', rest.before) : null
+    const after = rest.after ? plain('/after', rest.after) : null
+    const about = { tenantId, actor, action, resource, outcome }
+    return { id: runtime.id('aud'), ...origin, ...about, data, before, after, ip, userAgent, requestId }
   }
 
   return {
@@ -79,10 +81,10 @@ export function createAudit(storage: RbacStorage, runtime: Runtime): Audit {
 }
 
 /** As the database gives it back: dates become text, `undefined` goes. @throws ProblemError `invalid_input`. */
-function plain<T extends object>(content: T): T {
+function plain(pointer: string, content: Plain): Plain {
   try {
-    return JSON.parse(JSON.stringify(content))
+    return Plain.parse(JSON.parse(JSON.stringify(content)))
   } catch (cause) {
-    throw coreErrors.invalid_input({ errors: [{ pointer: '/data', detail: 'must be plain data' }], cause })
+    throw coreErrors.invalid_input({ errors: [{ pointer, detail: 'must be plain data' }], cause })
   }
 }
