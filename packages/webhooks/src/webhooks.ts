@@ -1,5 +1,13 @@
 /** Puts the module together. */
-import { createEmit, createRuntime, type EventSink, type HttpModule, type RuntimeOptions } from '@org/core'
+import {
+  createEmit,
+  createRuntime,
+  type DomainEvent,
+  type EventSink,
+  type HttpModule,
+  type RuntimeOptions,
+  type Tx,
+} from '@org/core'
 import { deadLetterRoutes, deliveryRoutes } from './deliveries/routes.js'
 import { createDeliveriesService, type DeadLettersService, type DeliveriesService } from './deliveries/service.js'
 import { createAddressGuard } from './delivery/address-guard.js'
@@ -39,7 +47,7 @@ export interface RetryOptions {
 /** The module: publish, manage, deliver. Its functions may be passed as values. */
 export interface Webhooks<Types extends EventTypes = typeof defaultEventTypes> {
   publish: MessagesService<Types>['publish']
-  sink: EventSink
+  sink: (event: DomainEvent, tx: Tx) => Promise<void>
   endpoints: PublicEndpoints
   messages: Pick<MessagesService<Types>, 'get'>
   deliveries: DeliveriesService

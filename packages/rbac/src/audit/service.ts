@@ -1,6 +1,6 @@
 import {
   coreErrors,
-  type EventSink,
+  type DomainEvent,
   ExternalId,
   type Page,
   paginate,
@@ -34,7 +34,7 @@ export interface Audit {
    * that transaction rolls back. An event is recorded once, however often it is handed in; what is no event is refused
    * (`invalid_input`), and rolls back what it tells of.
    */
-  sink: EventSink
+  sink: (event: DomainEvent, tx: Tx) => Promise<void>
 }
 
 export function createAudit(storage: RbacStorage, runtime: Runtime): Audit {
