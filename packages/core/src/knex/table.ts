@@ -166,14 +166,20 @@ export class KnexTable<Row extends object> {
   /**
    * Null if it was inserted; the row that is there if the unique key over `conflict` is taken, also one that was
    * committed while we waited. Reads it with a shared lock: many losers asking for an exclusive one would deadlock.
+   *
+   * @throws ProblemError `busy` if whoever took the key keeps deleting its row before it can be read.
    */
   async insertOrFind(row: Row, conflict: (keyof Row & string)[]): Promise<Row | null> {
-    if (await this.insertUnlessExists(row, conflict)) return null
     const key = Object.fromEntries(conflict.map((field) => [field, row[field]])) as Partial<Row>
-    return this.find((query) => {
-      const narrowed = this.#narrow(query, key)
-      return dialectOf(this.db) === 'sqlite' ? narrowed : narrowed.forShare()
-    })
+    for (let attempt = 0; attempt < 2; attempt++) {
+      if (await this.insertUnlessExists(row, conflict)) return null
+      const found = await this.find((query) => {
+        const narrowed = this.#narrow(query, key)
+        return dialectOf(this.db) === 'sqlite' ? narrowed : narrowed.forShare()
+      })
+      if (found) return found
+    }
+    throw coreErrors.busy({ detail: `A row of ${this.name} was there and gone again.` })
   }
 
   /** How many rows match; on every database, also rows that already held these values. */

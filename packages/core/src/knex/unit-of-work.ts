@@ -3,6 +3,7 @@ import type { Knex } from 'knex'
 import { coreErrors, isProblem } from '../errors.js'
 import type { Storage, Tx } from '../storage.js'
 import { dialectOf, endsMysqlTransaction, isMissingTable } from './dialect.js'
+import { withoutValues } from './redact.js'
 import { retryOnContention } from './retry.js'
 
 export interface KnexUnitOfWorkOptions<Stores> {
@@ -35,11 +36,12 @@ export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOption
   }
 
   const explain = (error: unknown) => {
-    if (isProblem(error) || !isMissingTable(error) || !String((error as Error).message).includes(options.prefix)) {
-      return error
-    }
+    if (isProblem(error)) return error
+    const missing = isMissingTable(error) && String((error as Error).message).includes(options.prefix)
+    const cause = withoutValues(error, options.prefix)
+    if (!missing) return cause
     const detail = `Call \`await migrate(knex)\` from '${options.migrateFrom}' before you use the module.`
-    return coreErrors.not_migrated({ detail, cause: error })
+    return coreErrors.not_migrated({ detail, cause })
   }
 
   const inOwn = <T>(work: (stores: Stores, tx: Tx) => Promise<T>): Promise<T> =>

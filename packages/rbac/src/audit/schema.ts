@@ -1,12 +1,9 @@
-import { Actor, ExternalId, PageQuery, Time, TimeParam, TimeView } from '@org/core'
+import { Actor, ExternalId, PageQuery, Text, Time, TimeParam, TimeView } from '@org/core'
 import { z } from 'zod'
 
 /** How it ended: done, refused for want of a right, or failed. */
 export const Outcome = z.enum(['success', 'denied', 'failure'])
 export type Outcome = z.infer<typeof Outcome>
-
-/** What every database keeps as it is: PostgreSQL takes no NUL, and drivers replace half a surrogate pair. */
-const Text = z.string().regex(/^[^\0\p{Cs}]*$/u, 'must not hold a NUL or half a surrogate pair')
 
 const Action = Text.min(1).max(128)
 export const AuditResource = z.object({ type: Text.min(1).max(64), id: Text.min(1).max(255) })
