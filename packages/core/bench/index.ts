@@ -1,14 +1,12 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { createRuntime, type HttpModule, type Storage } from '@org/core'
+import { createRuntime, type Storage } from '@org/core'
 import { expressRouter } from '@org/core/express'
 import { applyMigrations, createTable, KnexTable, knexUnitOfWork, text } from '@org/core/knex'
-import { testDatabases } from '@org/core/testing'
 import express from 'express'
 import { notesModule } from '../test/notes-module.js'
+import { inTransactions } from './databases.js'
 import type { Comparison } from './harness.js'
+import { served, silent } from './http.js'
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const anyone = { tenantId: 'acme', actor: { type: 'user' as const, id: 'anna' }, ability: { can: () => true } }
 
 /** A routed request, with identity, right, query and response schema, against the same answer by hand. */
@@ -18,22 +16,11 @@ const routed: Comparison = {
   reference: 'bare Express handler',
   floor: null,
   async open() {
-    const module: HttpModule = notesModule(silent)
     const app = express()
-    app.use('/module', expressRouter(module, { context: () => anyone }))
+    app.use('/module', expressRouter(notesModule(silent), { context: () => anyone }))
     app.get('/bare', (_, res) => void res.json({ data: [], next: null }))
-    const server = createServer(app)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
-    const get = (path: string) => async () => (await fetch(`http://127.0.0.1:${port}${path}`)).text()
-    return {
-      subject: get('/module/notes'),
-      reference: get('/bare'),
-      async close() {
-        server.closeAllConnections()
-        server.close()
-      },
-    }
+    const { get, close } = await served(app)
+    return { subject: get('/module/notes'), reference: get('/bare'), close }
   },
 }
 
@@ -43,31 +30,21 @@ interface Item {
 
 const steps = [createTable('0001-items', 'items', (column) => column.id('id').primary())]
 
-/** One row written in a joined transaction, against the same insert in the same transaction. */
-async function joined(): Promise<Comparison[]> {
-  return (await testDatabases())
-    .filter(({ missing }) => !missing)
-    .map(({ name, open }) => ({
-      bench: `core/joined-write-${name}`,
-      subject: 'storage.run(…, tx)',
-      reference: 'bare insert in the transaction',
-      floor: null,
-      async open() {
-        const db = await open()
-        await applyMigrations(db.knex, steps, 'demo_')
-        const { id } = createRuntime()
-        const storage: Storage<KnexTable<Item>> = knexUnitOfWork(db.knex, {
-          prefix: 'demo_',
-          migrateFrom: '@org/demo/knex',
-          bind: (handle) => new KnexTable<Item>(handle, 'demo_items', { id: text }),
-        })
-        return {
-          subject: () => db.knex.transaction((tx) => storage.run((items) => items.insert({ id: id('itm') }), tx)),
-          reference: () => db.knex.transaction((tx) => tx('demo_items').insert({ id: id('itm') })),
-          close: db.close,
-        }
-      },
-    }))
-}
+const joined = await inTransactions(
+  { bench: 'core/joined-write', subject: 'storage.run(…, tx)', reference: 'bare insert in the transaction' },
+  async ({ knex }) => {
+    await applyMigrations(knex, steps, 'demo_')
+    const { id } = createRuntime()
+    const storage: Storage<KnexTable<Item>> = knexUnitOfWork(knex, {
+      prefix: 'demo_',
+      migrateFrom: '@org/demo/knex',
+      bind: (handle) => new KnexTable<Item>(handle, 'demo_items', { id: text }),
+    })
+    return {
+      subject: (tx) => storage.run((items) => items.insert({ id: id('itm') }), tx),
+      reference: (tx) => tx('demo_items').insert({ id: id('itm') }),
+    }
+  },
+)
 
-export const comparisons: Comparison[] = [routed, ...(await joined())]
+export const comparisons: Comparison[] = [routed, ...joined]
