@@ -1,5 +1,4 @@
 /** The management API as a `@koa/router` Router, for Koa 2 and 3. */
-
 import type Router from '@koa/router'
 import type { RouterOptions } from '@org/core'
 import { koaRouter } from '@org/core/koa'

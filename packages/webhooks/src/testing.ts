@@ -67,16 +67,14 @@ export const storageContract: readonly ContractCase[] = [
 
   contract('publishes once for each idempotency key of a tenant', async ({ storage }) => {
     const keyed = message({ idempotencyKey: 'k' })
-    const insert = (row: StoredMessage) => storage.run(({ messages }) => messages.insertUnlessPublished(row))
-    assert.equal(await insert(keyed), true)
-    assert.equal(await insert(message({ id: 'msg_2', idempotencyKey: 'k' })), false)
-    assert.equal(await insert(message({ id: 'msg_3', idempotencyKey: 'K' })), true)
-    assert.equal(await insert(message({ id: 'msg_4', idempotencyKey: 'k', tenantId: 't2' })), true)
-    assert.equal(await insert(message({ id: 'msg_5' })), true)
-    assert.equal(await insert(message({ id: 'msg_6' })), true)
+    const insert = (row: StoredMessage) => storage.run(({ messages }) => messages.insertOrFind(row))
+    assert.equal(await insert(keyed), null)
+    assert.deepEqual(await insert(message({ id: 'msg_2', idempotencyKey: 'k' })), keyed)
+    assert.equal(await insert(message({ id: 'msg_3', idempotencyKey: 'K' })), null)
+    assert.equal(await insert(message({ id: 'msg_4', idempotencyKey: 'k', tenantId: 't2' })), null)
+    assert.equal(await insert(message({ id: 'msg_5' })), null)
+    assert.equal(await insert(message({ id: 'msg_6' })), null)
     await storage.run(async ({ messages }) => {
-      assert.deepEqual(await messages.byIdempotencyKey('t1', 'k'), keyed)
-      assert.equal(await messages.byIdempotencyKey('t1', 'unknown'), null)
       assert.deepEqual(await messages.get('t1', 'msg_1'), keyed)
       assert.equal(await messages.get('t2', 'msg_1'), null)
       assert.deepEqual(
@@ -88,9 +86,9 @@ export const storageContract: readonly ContractCase[] = [
 
   contract('goes on after a taken idempotency key in the same transaction', async ({ storage }) => {
     await storage.run(async ({ messages }) => {
-      await messages.insertUnlessPublished(message({ idempotencyKey: 'k' }))
-      assert.equal(await messages.insertUnlessPublished(message({ id: 'msg_2', idempotencyKey: 'k' })), false)
-      assert.equal(await messages.insertUnlessPublished(message({ id: 'msg_3', idempotencyKey: 'l' })), true)
+      await messages.insertOrFind(message({ idempotencyKey: 'k' }))
+      assert.equal((await messages.insertOrFind(message({ id: 'msg_2', idempotencyKey: 'k' })))?.id, 'msg_1')
+      assert.equal(await messages.insertOrFind(message({ id: 'msg_3', idempotencyKey: 'l' })), null)
     })
     const found = await storage.read(({ messages }) => messages.byIds(['msg_1', 'msg_2', 'msg_3']))
     assert.deepEqual(found.map(({ id }) => id).sort(), ['msg_1', 'msg_3'])
@@ -232,7 +230,7 @@ export const storageContract: readonly ContractCase[] = [
     const failed = transaction(async (tx) => {
       await storage.run(async ({ endpoints, messages, deliveries }) => {
         await endpoints.insert(endpoint())
-        await messages.insertUnlessPublished(message())
+        await messages.insertOrFind(message())
         await deliveries.insert([delivery()])
         await deliveries.insertAttempts([attempt()])
       }, tx)
@@ -253,11 +251,11 @@ export const storageContract: readonly ContractCase[] = [
     async ({ storage, transaction }) => {
       await transaction(async (tx) => {
         const failed = storage.run(async ({ messages }) => {
-          await messages.insertUnlessPublished(message())
+          await messages.insertOrFind(message())
           throw new Error('a sink refused')
         }, tx)
         await assert.rejects(failed, /a sink refused/)
-        await storage.run(({ messages }) => messages.insertUnlessPublished(message({ id: 'msg_2' })), tx)
+        await storage.run(({ messages }) => messages.insertOrFind(message({ id: 'msg_2' })), tx)
       })
       const found = await storage.read(({ messages }) => messages.byIds(['msg_1', 'msg_2']))
       assert.deepEqual(

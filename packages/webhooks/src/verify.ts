@@ -89,7 +89,10 @@ function keysOf(secrets: string | readonly string[]): Buffer[] {
     if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) {
       throw new WebhookVerificationError('invalid_secret', 'A secret is `whsec_` and base64.')
     }
-    return Buffer.from(text, 'base64')
+    const key = Buffer.from(text, 'base64')
+    // A single character decodes to nothing, and anybody can sign with that.
+    if (key.length === 0) throw new WebhookVerificationError('invalid_secret', 'A secret must not be empty.')
+    return key
   })
 }
 

@@ -35,9 +35,14 @@ describe('the retry schedule', () => {
     expect(retryDelay([0, 5000], 1, 0.5, Number.MAX_SAFE_INTEGER)).toBe(86_400_000)
   })
 
-  it.each([[[]], [[-1]], [[Number.NaN]], [[Number.POSITIVE_INFINITY]]])('cannot be %j', (schedule) => {
-    expect(() => createWebhooks({ storage: memoryStorage(), retry: { schedule } })).toThrow(/schedule/)
-  })
+  it.each([[[]], [[-1]], [[Number.NaN]], [[Number.POSITIVE_INFINITY]], [[0.5]], [[1e300]], ['5000']])(
+    'cannot be %j',
+    (schedule) => {
+      expect(() => createWebhooks({ storage: memoryStorage(), retry: { schedule: schedule as number[] } })).toThrow(
+        /schedule/,
+      )
+    },
+  )
 })
 
 describe('Retry-After', () => {

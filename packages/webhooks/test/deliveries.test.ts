@@ -225,6 +225,32 @@ for (const { name, missing, open } of await testStorages()) {
   })
 }
 
+describe('a 410', () => {
+  it('to the last attempt of the schedule does not use it up', async () => {
+    const { webhooks } = world({ retry: { schedule: [0] } })
+    const target = await receiver(answers(410, 200))
+    const { id } = await webhooks.endpoints.create(scope, { url: target.url })
+    await webhooks.publish(keyCreated)
+    expect(await webhooks.drain()).toMatchObject({ held: 1 })
+    await webhooks.endpoints.enable(scope, id)
+    expect(await webhooks.drain()).toMatchObject({ delivered: 1, deadLettered: 0 })
+  })
+
+  it('of a URL that was replaced meanwhile does not disable the endpoint', async () => {
+    const { webhooks } = world()
+    const next = await receiver()
+    const gone = await receiver(async (_, __, response) => {
+      await webhooks.endpoints.update(scope, id, { url: next.url })
+      response.writeHead(410).end()
+    })
+    const { id } = await webhooks.endpoints.create(scope, { url: gone.url })
+    await webhooks.publish(keyCreated)
+    expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
+    expect(await webhooks.endpoints.get(scope, id)).toMatchObject({ enabled: true })
+    expect(next.received.length).toBe(1)
+  })
+})
+
 describe('a drain', () => {
   it('keeps one bad endpoint from the rest, and delivers each message once', async () => {
     const { webhooks } = world()

@@ -84,6 +84,13 @@ describe('a receiver', () => {
     expect(delivery?.status).toBe('pending')
   })
 
+  it('is named by each address that was tried', async () => {
+    const { port } = new URL(await closedPort())
+    const { attempt } = await deliverTo(`http://two.test:${port}/`, { lookup: resolvesTo('127.0.0.1', '127.0.0.2') })
+    expect(attempt).toMatchObject({ error: 'connection_refused', status: null })
+    expect(attempt?.detail).toMatch(/127\.0\.0\.1.*; .*127\.0\.0\.2/)
+  })
+
   it('that hangs, drips its headers or drips its body runs into the one deadline', async () => {
     const hangs: Answer = () => {}
     const dripsHeaders: Answer = (_, { socket }) => {
@@ -139,6 +146,10 @@ describe('a receiver', () => {
     const { attempt } = await answerOf((_, __, response) => response.end(Buffer.from([0x61, 0x00, 0xff, 0x62])))
     expect(attempt?.responseBody).toBe('a��b')
   })
+})
+
+it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31])('a deadline cannot be %s ms', (timeoutMs) => {
+  expect(() => world({ network: { timeoutMs } })).toThrow(/timeoutMs/)
 })
 
 describe('TLS', () => {

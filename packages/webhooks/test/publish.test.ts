@@ -48,6 +48,7 @@ describe('what is published', () => {
     [{ idempotencyKey: 'k'.repeat(129) }, '/idempotencyKey'],
     [{ topic: 'x' }, '/topic'],
     [{ data: { keyId: 'key_1', size: 1n } }, '/data'],
+    [{ data: { keyId: 'key_1', text: 'x'.repeat(1024 * 1024) } }, '/data'],
   ])('is refused with %o', async (wrong, pointer) => {
     const { webhooks } = world()
     const problem = await problemOf(webhooks.publish({ ...keyCreated, ...wrong } as never))
@@ -69,6 +70,17 @@ describe('what is published', () => {
       expect(() => defineEventTypes({ [name]: z.unknown() }), name).toThrow(/event type/)
     }
   })
+})
+
+it('knows the same content again, whatever the order of its names', async () => {
+  const { webhooks } = world()
+  const publish = (data: { keyId: string; scope: object }) =>
+    webhooks.publish({ ...keyCreated, data, idempotencyKey: 'k1' })
+  const first = await publish({ keyId: 'k', scope: { read: true, write: [1, 2] } })
+  expect(await publish({ scope: { write: [1, 2], read: true }, keyId: 'k' })).toEqual({ ...first, duplicate: true })
+  expect((await problemOf(publish({ keyId: 'k', scope: { read: true, write: [2, 1] } }))).code).toBe(
+    'idempotency_conflict',
+  )
 })
 
 describe('fan-out', () => {
@@ -221,6 +233,24 @@ for (const database of await testDatabases()) {
       const { data } = await (modules[0]?.deliveries.list(scope) ?? { data: [] })
       expect(data.length).toBe(rounds.length)
       await Promise.all(others.map((knex) => knex.destroy()))
+      await opened.close()
+    })
+
+    it("publishes once for a key in many hosts' open transactions", async () => {
+      const opened = await database.open({ pool: database.name === 'sqlite' ? 1 : 12 })
+      await migrate(opened.knex)
+      const { webhooks } = world({ storage: knexStorage(opened.knex) })
+      await webhooks.endpoints.create(scope, { url })
+      const calls = Array.from({ length: 12 }, () =>
+        opened.knex.transaction(async (tx) => {
+          const published = await webhooks.publish({ ...keyCreated, idempotencyKey: 'k1' }, { tx })
+          await tx('webhooks_endpoints').select('id') // the host goes on working
+          return published
+        }),
+      )
+      const published = await Promise.all(calls)
+      expect(new Set(published.map(({ messageId }) => messageId)).size).toBe(1)
+      expect(published.filter(({ duplicate }) => !duplicate).length).toBe(1)
       await opened.close()
     })
 

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { isProblem } from '@org/core'
 import { recordingLogger, testDatabases } from '@org/core/testing'
 import { createWebhooks } from '@org/webhooks'
@@ -29,6 +30,22 @@ for (const database of await testDatabases()) {
         ])
         expect([...first, ...second].sort()).toEqual(migrations.map(({ name }) => name))
         expect(await missing.endpoints.list({ tenantId: 't1' })).toEqual({ data: [], next: null })
+      } finally {
+        await close()
+      }
+    })
+
+    it('says what failed without the secret that was to be written', async () => {
+      const { knex, close } = await database.open()
+      try {
+        await migrate(knex)
+        await knex.schema.alterTable('webhooks_endpoints', (table) => table.dropColumn('description'))
+        const { endpoints } = createWebhooks({ storage: knexStorage(knex) })
+        const created = endpoints.create({ tenantId: 't1' }, { url: 'https://example.com' })
+        const error = await created.catch((caught: unknown) => caught)
+        const cause = (error as Error).cause
+        expect(inspect(cause, { depth: null })).not.toContain('whsec_')
+        expect((cause as Error).message).toMatch(/^insert into .webhooks_endpoints … - .*description/)
       } finally {
         await close()
       }

@@ -124,6 +124,82 @@ describe('a worker', () => {
     expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
   })
 
+  it('releases what it claims while it is told to stop', async () => {
+    const inner = memoryStorage()
+    let open = () => {}
+    const gate = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    let waiting = false
+    const storage: WebhooksStorage = {
+      ...inner,
+      run: async (work, tx) => {
+        const result = await inner.run(work, tx)
+        if (Array.isArray(result) && result.length > 0) {
+          waiting = true
+          await gate
+        }
+        return result
+      },
+    }
+    const { webhooks, startWorker } = hosted(storage)
+    const target = await receiver(() => {})
+    await webhooks.endpoints.create(scope, { url: target.url })
+    await webhooks.publish(keyCreated)
+    const worker = startWorker()
+    await expect.poll(() => waiting).toBe(true)
+    const aborted = new Promise((resolve) => setTimeout(resolve, 5)) // after the grace of 0 ms
+    const stopped = worker.stop({ graceMs: 0 })
+    await aborted
+    open()
+    await stopped
+    expect((await webhooks.deliveries.list(scope)).data).toMatchObject([{ status: 'pending' }])
+    expect(target.received).toEqual([])
+  })
+
+  it('stops sooner when it is told again, though a receiver never ends its TLS handshake', async () => {
+    const { webhooks, startWorker } = hosted()
+    let connected = false
+    const server = createServer((socket) => {
+      connected = true
+      socket.on('error', () => {})
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const { port } = server.address() as { port: number }
+    await webhooks.endpoints.create(scope, { url: `https://127.0.0.1:${port}/` })
+    await webhooks.publish(keyCreated)
+    const worker = startWorker()
+    await expect.poll(() => connected).toBe(true)
+    void worker.stop({ graceMs: Number.POSITIVE_INFINITY })
+    await worker.stop({ graceMs: 0 })
+    expect((await webhooks.deliveries.list(scope)).data).toMatchObject([{ lastError: 'worker_stopped' }])
+  })
+
+  it('goes on with the rest while a sink refuses the only result there is', async () => {
+    const logger = recordingLogger()
+    const [good, bad] = [await receiver(), await receiver((_, __, response) => response.writeHead(500).end())]
+    const webhooks = createWebhooks({
+      storage: memoryStorage(),
+      logger,
+      network: loopback,
+      retry: { schedule: [0] },
+      events: ({ type }) => {
+        if (type === 'delivery.dead_lettered') throw new Error('a sink refused')
+      },
+    })
+    const { id } = await webhooks.endpoints.create(scope, { url: bad.url })
+    await webhooks.publish(keyCreated)
+    const worker = webhooks.startWorker()
+    onTestFinished(() => worker.stop({ graceMs: 0 }))
+    await expect.poll(() => logger.entries.length).toBeGreaterThan(0)
+    await webhooks.endpoints.disable(scope, id)
+    await webhooks.endpoints.create(scope, { url: good.url })
+    await webhooks.publish(keyCreated)
+    await expect.poll(() => good.received.length, { timeout: 3_000 }).toBe(1)
+    expect(logger.entries.at(-1)?.fields).toMatchObject({ deliveryIds: [expect.stringMatching(/^del_/)] })
+  })
+
   it('keeps places free while one endpoint hangs', async () => {
     const { webhooks, startWorker } = hosted()
     const [hanging, good] = [await receiver(() => {}), await receiver()]

@@ -24,10 +24,15 @@ const maxRetryAfter = 24 * hour
 
 const jitter = 0.2
 
-/** @throws ProblemError `setup_error` for an empty schedule or a delay that is not a number of milliseconds. */
+const longestDelay = 365 * 24 * hour
+
+/** @throws ProblemError `setup_error` for an empty schedule or a delay that is no whole number of milliseconds. */
 export function checkSchedule(schedule: readonly number[]): readonly number[] {
-  if (schedule.length > 0 && schedule.every((delay) => Number.isFinite(delay) && delay >= 0)) return schedule
-  throw coreErrors.setup_error({ detail: '`retry.schedule` must list at least one delay in milliseconds.' })
+  const valid = (delay: number) => Number.isInteger(delay) && delay >= 0 && delay <= longestDelay
+  if (Array.isArray(schedule) && schedule.length > 0 && schedule.every(valid)) return schedule
+  throw coreErrors.setup_error({
+    detail: '`retry.schedule` must list at least one delay, in whole milliseconds, none longer than a year.',
+  })
 }
 
 /** The delay varied by ±20 %, so that receivers are not hit by all retries at once. `random` is in [0, 1). */

@@ -39,7 +39,9 @@ export function failureOf(
     return { error: reason, detail: reason === 'timeout' ? `No full answer within ${timeoutMs} ms.` : null }
   }
   const { code = '', address } = error as { code?: string; address?: string }
-  const detail = error instanceof Error ? error.message : String(error)
+  // An error of several addresses (RFC 8305) has no words of its own.
+  const causes = error instanceof AggregateError ? error.errors : [error]
+  const detail = causes.map((cause) => (cause instanceof Error ? cause.message : String(cause))).join('; ')
   return { error: errorOf(error, code), detail: detail.slice(0, 500), ...(address !== undefined && { address }) }
 }
 

@@ -2,7 +2,7 @@
 import { type Emit, type Runtime, systemActor, type Tx } from '@org/core'
 import type { StoredDelivery } from '../deliveries/schema.js'
 import type { DeliveryPatch } from '../deliveries/store.js'
-import type { EndpointsService } from '../endpoints/service.js'
+import type { EndpointsService, HeldEndpoint } from '../endpoints/service.js'
 import type { WebhooksStorage, WebhooksStores } from '../storage/port.js'
 import type { Outcome, Result } from './engine.js'
 
@@ -59,12 +59,13 @@ export function createFinish({ storage, runtime, endpoints, emit }: FinishOption
   }
 }
 
-function heldEndpoints(results: readonly Result[]): Map<string, { tenantId: string; gone: boolean }> {
-  const found = new Map<string, { tenantId: string; gone: boolean }>()
+function heldEndpoints(results: readonly Result[]): Map<string, HeldEndpoint> {
+  const found = new Map<string, HeldEndpoint>()
   for (const { job, outcome } of results) {
     if (outcome.kind !== 'held') continue
     const { endpointId, tenantId } = job.delivery
-    found.set(endpointId, { tenantId, gone: outcome.gone || found.get(endpointId)?.gone === true })
+    const gone = outcome.gone ? (job.endpoint?.url ?? null) : null
+    found.set(endpointId, { tenantId, gone: gone ?? found.get(endpointId)?.gone ?? null })
   }
   return found
 }
@@ -88,8 +89,12 @@ function patchFor(
     case 'released':
       return { ...patch, dueAt: now, step: row.step - 1 }
     case 'held':
-      // It may have been enabled again while we were sending.
-      return disabled.has(job.delivery.endpointId) ? { ...patch, status: 'held' } : { ...patch, dueAt: now }
+      // No step of the schedule is used up: it is to be sent when the endpoint is enabled, or already was again.
+      return {
+        ...patch,
+        step: row.step - 1,
+        ...(disabled.has(job.delivery.endpointId) ? { status: 'held' } : { dueAt: now }),
+      }
     case 'dead_letter':
     case 'cancelled':
       return { ...patch, status: outcome.kind, endedAt: now }

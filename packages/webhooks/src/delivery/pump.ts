@@ -26,6 +26,8 @@ export class Pump {
   readonly #options: PumpOptions
   readonly #perEndpoint = new Map<string, number>()
   #results: Result[] = []
+  /** Those that the last flush could not write. */
+  #refused: readonly Result[] = []
   #sending = 0
 
   constructor(options: PumpOptions) {
@@ -91,12 +93,24 @@ export class Pump {
       const failed = results.length > 1 ? await this.#flushOneByOne(results) : results
       if (failed.length === results.length) {
         this.#results.push(...results)
+        this.#refused = results
         throw error
       }
-      const deliveryIds = failed.map(({ job }) => job.delivery.id)
-      if (failed.length > 0)
-        this.#options.logger.error('Webhook deliveries could not be finished', { deliveryIds, error })
+      this.#report(failed, error)
     }
+  }
+
+  /** Gives up on what the last flush could not write: the end of its lease makes it due again. */
+  leave(error: unknown): void {
+    const refused = this.#refused
+    this.#results = this.#results.filter((result) => !refused.includes(result))
+    this.#report(refused, error)
+  }
+
+  #report(failed: readonly Result[], error: unknown): void {
+    if (failed.length === 0) return
+    const deliveryIds = failed.map(({ job }) => job.delivery.id)
+    this.#options.logger.error('Webhook deliveries could not be finished', { deliveryIds, error })
   }
 
   /** Answers those that failed. */

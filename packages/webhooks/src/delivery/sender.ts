@@ -1,6 +1,6 @@
 /** One HTTP exchange: bounded in time and size, no redirects, kept-alive connections. */
 import type { LookupFunction } from 'node:net'
-import type { Clock } from '@org/core'
+import { type Clock, coreErrors } from '@org/core'
 import { Agent, Pool } from 'undici'
 import type { AttemptError } from '../deliveries/schema.js'
 import type { AddressGuard } from './address-guard.js'
@@ -15,7 +15,7 @@ export interface NetworkOptions {
   allowHttp?: boolean
   /** A further root certificate in PEM, next to those of Node.js. */
   ca?: string | Buffer
-  /** The deadline of a whole exchange, from connecting to the end of the response's body: 20 s unless told. */
+  /** The deadline of a whole exchange, from connecting to the end of the response's body: 20 s unless told, at most 10 min. */
   timeoutMs?: number
   /** Resolves names in place of `dns.lookup`. What it answers is judged just the same. */
   lookup?: LookupFunction
@@ -24,10 +24,17 @@ export interface NetworkOptions {
 /** Standard Webhooks advises 15 to 30 s. */
 export const defaultTimeoutMs = 20_000
 
+/** What a lease is held up by at the most when its worker dies. A timer of more than 2³¹ ms would fire at once. */
+const maxTimeoutMs = 10 * 60 * 1000
+
+/** @throws ProblemError `setup_error` for a time that cannot be a deadline. */
+export function checkTimeout(timeoutMs: number): number {
+  if (Number.isInteger(timeoutMs) && timeoutMs > 0 && timeoutMs <= maxTimeoutMs) return timeoutMs
+  throw coreErrors.setup_error({ detail: `\`network.timeoutMs\` must be a whole number from 1 to ${maxTimeoutMs}.` })
+}
+
 /** How much of a response's body is read and kept, in bytes. */
 export const maxResponseBytes = 16 * 1024
-
-const connectionsPerOrigin = 128
 
 export interface OutgoingRequest {
   url: string
@@ -49,9 +56,9 @@ export interface Exchange {
 
 export interface Sender {
   send(request: OutgoingRequest): Promise<Exchange>
-  /** Ends what is being sent with the error `worker_stopped`. */
+  /** Ends what is being sent, and whatever would be from now on, with the error `worker_stopped`. */
   abort(): void
-  /** Waits for what is being sent and closes the connections. */
+  /** Drops the connections, also those that are still being made. */
   close(): Promise<void>
 }
 
@@ -68,7 +75,6 @@ export function createSender(options: SenderOptions): Sender {
   const { timeoutMs, clock } = options
   const connect = guardedConnector(options)
   const agent = new Agent({
-    connections: connectionsPerOrigin,
     headersTimeout: 0, // the one deadline below covers every phase
     bodyTimeout: 0,
     factory: (origin, poolOptions) =>
@@ -78,6 +84,7 @@ export function createSender(options: SenderOptions): Sender {
       }),
   })
   const running = new Set<AbortController>()
+  let aborted = false
 
   async function send(request: OutgoingRequest): Promise<Exchange> {
     const startedAt = clock.now()
@@ -86,9 +93,10 @@ export function createSender(options: SenderOptions): Sender {
     const controller = new AbortController()
     const timer = setTimeout(() => controller.abort('timeout' satisfies AttemptError), timeoutMs)
     running.add(controller)
+    if (aborted) controller.abort('worker_stopped' satisfies AttemptError)
     try {
       const { origin, pathname, search } = new URL(request.url)
-      const response = await agent.request({
+      const asked = agent.request({
         origin,
         path: pathname + search,
         method: 'POST',
@@ -97,6 +105,7 @@ export function createSender(options: SenderOptions): Sender {
         signal: controller.signal,
         opaque,
       })
+      const response = await Promise.race([asked, rejectedBy(controller.signal)])
       exchange.status = response.statusCode
       exchange.responseHeaders = flatHeaders(response.headers)
       exchange.address = opaque.route.address
@@ -115,10 +124,19 @@ export function createSender(options: SenderOptions): Sender {
   return {
     send,
     abort() {
+      aborted = true
       for (const controller of running) controller.abort('worker_stopped' satisfies AttemptError)
     },
-    close: () => agent.close(),
+    close: () => agent.destroy(),
   }
+}
+
+/** undici looks at the signal only when there is a connection. */
+function rejectedBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    else signal.addEventListener('abort', () => reject(signal.reason))
+  })
 }
 
 function emptyExchange(): Exchange {

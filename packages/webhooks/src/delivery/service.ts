@@ -7,7 +7,7 @@ import type { AddressGuard } from './address-guard.js'
 import { createEngine } from './engine.js'
 import { createFinish } from './finish.js'
 import { Pump } from './pump.js'
-import { createSender, defaultTimeoutMs, type NetworkOptions } from './sender.js'
+import { checkTimeout, createSender, defaultTimeoutMs, type NetworkOptions } from './sender.js'
 import { Signal } from './signal.js'
 import { runWorker, type Worker, WorkerOptions } from './worker.js'
 
@@ -38,7 +38,8 @@ export type DeliveryService = ReturnType<typeof createDeliveryService>
 export function createDeliveryService(options: DeliveryServiceOptions) {
   const { storage, runtime, schedule, network, guard, endpoints, emit } = options
   const { clock, logger } = runtime
-  const { timeoutMs = defaultTimeoutMs, lookup, ca } = network
+  const { lookup, ca } = network
+  const timeoutMs = checkTimeout(network.timeoutMs ?? defaultTimeoutMs)
   const engine = createEngine({ storage, runtime, schedule, timeoutMs })
   const finish = createFinish({ storage, runtime, endpoints, emit })
   const wakeUps = new Set<() => void>()
@@ -80,6 +81,7 @@ export function createDeliveryService(options: DeliveryServiceOptions) {
           if (claimed === 0) await signal.wait()
         }
       } finally {
+        while (pump.isSending) await signal.wait()
         await sender.close()
       }
       const { delivered, retry, dead_letter, held, cancelled } = pump.counts

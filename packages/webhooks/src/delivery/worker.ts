@@ -19,6 +19,7 @@ export interface Worker {
   /**
    * Claims nothing more, waits for what is being sent and writes what came of it. What is still being sent after
    * `graceMs` (the exchange's own deadline unless told) is ended and released, to be sent by whoever claims it next.
+   * May be called again with a shorter grace.
    */
   stop(options?: { graceMs?: number }): Promise<void>
 }
@@ -40,14 +41,21 @@ const shortestWait = 10
 const shortestBackoff = 100
 const longestBackoff = 30_000
 
+/** How often results that a storage in good health refuses are written before they are left to the ends of their leases. */
+const maxRefusals = 3
+
 /** How often a stopping worker tries to write its results before it leaves them to the ends of their leases. */
 const stopFlushes = 5
+
+/** The longest that a timer waits; beyond it fires at once. */
+const maxTimer = 2 ** 31 - 1
 
 export function runWorker(parts: WorkerParts, wakeUps: Set<() => void>): Worker {
   const { pump, sender, signal, anyDue, pollMs, clock, logger } = parts
   const stopped = new Signal()
   let stopping = false
   let wait = shortestWait
+  let refusals = 0
 
   const wake = () => {
     wait = shortestWait
@@ -55,8 +63,21 @@ export function runWorker(parts: WorkerParts, wakeUps: Set<() => void>): Worker 
   }
   wakeUps.add(wake)
 
+  /** A result that cannot be written, because a sink refuses it, must not keep the worker from everybody else's. */
+  async function flush(): Promise<void> {
+    try {
+      await pump.flush()
+      refusals = 0
+    } catch (error) {
+      await anyDue() // throws if it is the storage that fails
+      if (++refusals < maxRefusals) throw error
+      refusals = 0
+      pump.leave(error)
+    }
+  }
+
   async function turn(): Promise<void> {
-    await pump.flush()
+    await flush()
     const claimed = pump.isFull || !(await anyDue()) ? 0 : await pump.claim()
     if (claimed > 0) {
       wait = shortestWait
@@ -98,21 +119,24 @@ export function runWorker(parts: WorkerParts, wakeUps: Set<() => void>): Worker 
   const running = run()
   let ended: Promise<void> | undefined
 
-  async function end(graceMs: number | undefined): Promise<void> {
+  async function end(): Promise<void> {
     stopping = true
     wakeUps.delete(wake)
     signal.notify()
     stopped.notify()
-    const timer = graceMs === undefined ? undefined : setTimeout(() => sender.abort(), graceMs)
     await running
     await finishUp()
-    clearTimeout(timer)
     await sender.close()
   }
 
   return {
-    stop(options) {
-      ended ??= end(options?.graceMs)
+    stop({ graceMs } = {}) {
+      ended ??= end()
+      if (graceMs !== undefined) {
+        const timer = setTimeout(() => sender.abort(), Math.min(graceMs, maxTimer))
+        const clear = () => clearTimeout(timer)
+        ended.then(clear, clear)
+      }
       return ended
     },
   }

@@ -40,6 +40,13 @@ export interface EndpointsOptions {
 /** How many secrets sign at the same time, at most. */
 const maxSecrets = 10
 
+/** An endpoint that had something to hold. */
+export interface HeldEndpoint {
+  tenantId: string
+  /** The URL that answered 410, if one did. */
+  gone: string | null
+}
+
 export type EndpointsService = ReturnType<typeof createEndpointsService>
 
 export function createEndpointsService({ storage, runtime, emit, eventTypes, guard, wake }: EndpointsOptions) {
@@ -193,13 +200,14 @@ export function createEndpointsService({ storage, runtime, emit, eventTypes, gua
      */
     async settleDisabled(
       stores: WebhooksStores,
-      held: ReadonlyMap<string, { tenantId: string; gone: boolean }>,
+      held: ReadonlyMap<string, HeldEndpoint>,
       tx: Tx,
     ): Promise<ReadonlySet<string>> {
       const disabled = new Set<string>()
       for (const [id, { tenantId, gone }] of [...held].sort(([a], [b]) => (a < b ? -1 : 1))) {
         const found = await stores.endpoints.lock(tenantId, id)
-        if (!found || (found.enabled && !gone)) continue
+        // Somebody may have put another URL in the place of the one that is gone.
+        if (!found || (found.enabled && found.url !== gone)) continue
         disabled.add(id)
         if (!found.enabled) continue
         const patch = { enabled: false, disabledReason: 'gone' } as const

@@ -8,7 +8,7 @@ import type { Subscriber } from '../endpoints/store.js'
 import { webhooksErrors } from '../errors.js'
 import { type EventTypes, subscribesTo, testEventType } from '../event-types/catalogue.js'
 import type { EventTypesService } from '../event-types/service.js'
-import type { WebhooksStorage, WebhooksStores } from '../storage/port.js'
+import type { WebhooksStorage } from '../storage/port.js'
 import {
   type Message,
   type MessageBody,
@@ -29,13 +29,16 @@ export interface MessagesOptions {
 }
 
 /** What a message is made of, before it has an id. */
-export interface Draft {
+interface Draft {
   tenantId: string
   type: string
   data: unknown
   idempotencyKey: string | null
   channels: string[] | null
 }
+
+/** One mebibyte: a worker has the bodies of all that it sends in memory. Standard Webhooks advises to stay below 20 kB. */
+const maxBodyBytes = 1024 * 1024
 
 export type MessagesService<Types extends EventTypes> = ReturnType<typeof createMessagesService<Types>>
 
@@ -66,22 +69,13 @@ export function createMessagesService<Types extends EventTypes>(options: Message
       const subscribers = await stores.endpoints.subscribers(draft.tenantId)
       const receivers = subscribers.filter(receives(draft))
       const message = messageOf(draft, runtime.id('msg'), runtime.clock.now(), receivers.length)
-      if (!(await stores.messages.insertUnlessPublished(message))) return earlier(stores, message)
+      const earlier = await stores.messages.insertOrFind(message)
+      if (earlier) return duplicateOf(earlier, message)
       await stores.deliveries.insert(receivers.map(({ id }) => deliveryOf(message, id)))
       return { messageId: message.id, deliveries: receivers.length, duplicate: false }
     }, tx)
     wake()
     return published
-  }
-
-  async function earlier({ messages }: WebhooksStores, twin: StoredMessage): Promise<Published> {
-    const found = await messages.byIdempotencyKey(twin.tenantId, twin.idempotencyKey ?? '')
-    if (!found) throw coreErrors.busy({ detail: 'A message with this idempotency key was published and deleted.' })
-    if (found.fingerprint !== twin.fingerprint) {
-      const detail = `The key was used to publish ${found.id}, with another type, data or channels.`
-      throw coreErrors.idempotency_conflict({ detail })
-    }
-    return { messageId: found.id, deliveries: found.deliveries, duplicate: true }
   }
 
   function draftOf(input: unknown): Draft {
@@ -135,7 +129,7 @@ export function createMessagesService<Types extends EventTypes>(options: Message
         if (!endpoint.enabled) throw webhooksErrors.endpoint_disabled({ detail: 'Enable it before you test it.' })
         const message = messageOf(draft, runtime.id('msg'), runtime.clock.now(), 1)
         const delivery = deliveryOf(message, endpoint.id)
-        await stores.messages.insertUnlessPublished(message)
+        await stores.messages.insertOrFind(message)
         await stores.deliveries.insert([delivery])
         return { messageId: message.id, deliveryId: delivery.id }
       }, scope.tx)
@@ -165,11 +159,21 @@ function tellsOfItself({ type, data }: DomainEvent): boolean {
   return type === 'delivery.dead_lettered' && data.eventType === type
 }
 
+function duplicateOf(earlier: StoredMessage, { fingerprint }: StoredMessage): Published {
+  if (earlier.fingerprint !== fingerprint) {
+    const detail = `The key was used to publish ${earlier.id}, with another type, data or channels.`
+    throw coreErrors.idempotency_conflict({ detail })
+  }
+  return { messageId: earlier.id, deliveries: earlier.deliveries, duplicate: true }
+}
+
 function messageOf(draft: Draft, id: string, now: number, deliveries: number): StoredMessage {
   const { tenantId, type, data, channels, idempotencyKey } = draft
   const body = encode({ type, timestamp: new Date(now).toISOString(), data })
+  const size = Buffer.byteLength(body)
+  if (size > maxBodyBytes) throw unfit(`makes a body of ${size} bytes; at most ${maxBodyBytes} are sent`)
   const fingerprint = createHash('sha256')
-    .update(encode([type, data, channels]))
+    .update(canonical([type, data, channels]))
     .digest('hex')
   return { id, tenantId, type, body, channels, idempotencyKey, fingerprint, deliveries, createdAt: now }
 }
@@ -178,6 +182,19 @@ function encode(value: unknown): string {
   try {
     return JSON.stringify(value)
   } catch (cause) {
-    throw coreErrors.invalid_input({ errors: [{ pointer: '/data', detail: 'cannot be written as JSON' }], cause })
+    throw unfit('cannot be written as JSON', cause)
   }
+}
+
+function unfit(detail: string, cause?: unknown) {
+  return coreErrors.invalid_input({ errors: [{ pointer: '/data', detail }], cause })
+}
+
+/** The same text for the same content, in whatever order a caller or a database put its names. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  )
 }

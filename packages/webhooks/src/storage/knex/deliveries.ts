@@ -22,18 +22,11 @@ const columns: Columns<StoredDelivery> = {
   endedAt: nullable(integer),
 }
 
-/** How many rows go into one statement; databases bound the number of its parameters. */
-const chunkSize = 500
-
 export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
   const table = new KnexTable<StoredDelivery>(db, `${prefix}deliveries`, columns)
   const attempts = knexAttempts(db, prefix)
   return {
-    async insert(deliveries) {
-      for (let start = 0; start < deliveries.length; start += chunkSize) {
-        await table.insert(deliveries.slice(start, start + chunkSize))
-      }
-    },
+    insert: (deliveries) => table.insert(deliveries),
     get: (tenantId, id) => table.find({ tenantId, id }),
     lock: (tenantId, id) => table.lock({ tenantId, id }),
     lockAll: (ids) =>
@@ -41,7 +34,11 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
         query.whereIn('id', ids).orderBy('id')
         return dialectOf(db) === 'sqlite' ? query : query.forUpdate()
       }),
-    list: (tenantId, filter, slice) => table.newestFirst({ ...(filter as Partial<StoredDelivery>), tenantId }, slice),
+    list: (tenantId, filter, slice) =>
+      table.newestFirst(
+        (query) => query.where(table.encode({ ...(filter as Partial<StoredDelivery>), tenantId })),
+        slice,
+      ),
     update: async (id, patch) => void (await table.update({ id }, patch)),
     updateAll: async (ids, patch) => void (await table.update((query) => query.whereIn('id', ids), patch)),
 

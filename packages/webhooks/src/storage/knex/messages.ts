@@ -16,12 +16,11 @@ export function knexMessages(db: Knex, prefix: string): MessageStore {
     createdAt: integer,
   })
   return {
-    async insertUnlessPublished(message) {
-      if (message.idempotencyKey !== null) return table.insertUnlessExists(message, ['tenantId', 'idempotencyKey'])
+    async insertOrFind(message) {
+      if (message.idempotencyKey !== null) return table.insertOrFind(message, ['tenantId', 'idempotencyKey'])
       await table.insert(message)
-      return true
+      return null
     },
-    byIdempotencyKey: (tenantId, idempotencyKey) => table.lock({ tenantId, idempotencyKey }),
     get: (tenantId, id) => table.find({ tenantId, id }),
     byIds: (ids) => table.all((query) => query.whereIn('id', ids)),
   }

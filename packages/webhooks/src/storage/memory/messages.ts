@@ -8,9 +8,13 @@ export function memoryMessages(rows: MemoryRows<StoredMessage>, tx: MemoryTransa
     unique: [(row) => (row.idempotencyKey === null ? null : JSON.stringify([row.tenantId, row.idempotencyKey]))],
   })
   return {
-    insertUnlessPublished: async (message) => table.insertUnlessExists(message),
-    byIdempotencyKey: async (tenantId, key) =>
-      table.find((row) => row.tenantId === tenantId && row.idempotencyKey === key),
+    insertOrFind: async (message) => {
+      const { tenantId, idempotencyKey } = message
+      const keyed = (row: StoredMessage) => row.tenantId === tenantId && row.idempotencyKey === idempotencyKey
+      const earlier = idempotencyKey === null ? null : table.find(keyed)
+      if (!earlier) table.insert(message)
+      return earlier
+    },
     async get(tenantId, id) {
       const row = table.get(id)
       return row?.tenantId === tenantId ? row : null
