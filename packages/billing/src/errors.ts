@@ -17,7 +17,6 @@ export const billingErrors = defineErrors('billing', {
   renewal_due: { status: 409, title: 'The subscription is due for renewal' },
   invoice_not_open: { status: 409, title: 'The invoice is not open' },
   invoice_not_draft: { status: 409, title: 'The invoice is not a draft' },
-  invoice_credited: { status: 409, title: 'A later invoice has credited this one' },
   quota_exceeded: { status: 429, title: 'The quota is used up' },
   payment_unavailable: { status: 503, title: 'The payment provider did not answer' },
 })

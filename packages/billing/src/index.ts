@@ -158,7 +158,7 @@ export function createBilling<PlanId extends string, Feature extends string, Met
       routes: [
         ...catalogRoutes(deps.catalog),
         ...customerRoutes(customers),
-        ...subscriptionRoutes(subscriptions),
+        ...subscriptionRoutes(subscriptions, deps.provider.inProcess),
         ...invoiceRoutes(invoices),
         ...usageRoutes(usage),
         ...entitlementRoutes(entitlements),

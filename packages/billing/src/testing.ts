@@ -107,6 +107,7 @@ const payment: Payment = {
   status: 'pending',
   amount: 10,
   currency: 'usd',
+  paymentMethod: 'pm_1',
   idempotencyKey: 'charge:inv_1:1',
   reference: null,
   declineCode: null,
@@ -140,7 +141,8 @@ function test(name: string, body: (given: ContractStorage) => Promise<void>): Co
 export const storageContract: readonly ContractCase[] = [
   test('rows come back as they went in', async ({ storage }) => {
     await storage.run(async (stores) => {
-      assert.equal(await stores.customers.insert(customer), true)
+      assert.equal(await stores.customers.insertOrFind(customer), null)
+      assert.deepEqual(await stores.customers.insertOrFind({ ...customer, id: 'cus_2', balance: 0 }), customer)
       assert.equal(await stores.subscriptions.insert(subscription), true)
       assert.equal(await stores.invoices.insert(invoice), true)
       await stores.payments.insert(payment)
@@ -262,6 +264,8 @@ export const storageContract: readonly ContractCase[] = [
     await storage.run(async ({ usage }) => {
       assert.equal(await usage.addEvent(use('1', { idempotencyKey: 'k' })), null)
       assert.equal((await usage.addEvent(use('2', { idempotencyKey: 'k' })))?.id, '1')
+      const found = await usage.eventsOf([use('2', { idempotencyKey: 'k' }), use('none')])
+      assert.deepEqual(found, [use('1', { idempotencyKey: 'k' })])
       assert.equal(await usage.addEvent(use('3', { idempotencyKey: 'k', meter: 'emails' })), null)
       assert.equal(await usage.addEvent(use('4', { idempotencyKey: 'k', tenantId: 'b' })), null)
       const batch = [use('5'), use('6', { idempotencyKey: 'k' }), use('7'), use('8', { idempotencyKey: '7' })]

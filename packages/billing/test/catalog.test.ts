@@ -67,6 +67,11 @@ describe('defineCatalog', () => {
     expect(
       errorsOf(() => define({ ...base, plans: { pro: { name: 'P', rank: 0, meters: { requests: priced } } } })),
     ).toEqual([{ pointer: '/plans/pro/meters/requests/price', detail: expect.stringContaining("`limit: 'soft'`") }])
+    // Nobody subscribes to it, so that nobody would be billed.
+    const unsold = { name: 'P', rank: 0, meters: { requests: { ...priced, limit: 'soft' } } }
+    expect(errorsOf(() => define({ ...base, plans: { pro: unsold } }))).toEqual([
+      { pointer: '/plans/pro/meters/requests/price', detail: expect.stringContaining('without `prices`') },
+    ])
     expect(errorsOf(() => define({ ...base, currency: 'USD', plans: {} }))?.[0]?.pointer).toBe('/currency')
     expect(errorsOf(() => define({ ...base, plans: {} }))?.[0]?.pointer).toBe('/plans')
     const typo = { name: 'P', rank: 0, price: 5 }

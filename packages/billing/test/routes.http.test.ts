@@ -1,13 +1,13 @@
 /** The HTTP contract: both frameworks, at the root and under a prefix, with and without a body parser of the host's. */
 
 import { createMongoAbility } from '@casl/ability'
-import { memoryStorage } from '@org/billing'
+import { localProvider, memoryStorage, type PaymentProvider } from '@org/billing'
 import * as express from '@org/billing/express'
 import * as koa from '@org/billing/koa'
 import { openapi } from '@org/core'
 import { type HttpServer, httpTargets, mounted } from '@org/core/testing'
 import request from 'supertest'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { billingOn } from './kit.js'
 
 /** CASL's own ability, from rights as `billing:read billing:*`. */
@@ -206,6 +206,11 @@ for (const target of httpTargets()) {
       expect(again.headers['idempotency-replayed']).toBe('true')
       await create('starter').expect(409)
       expect((await call('get', '/invoices').expect(200)).body.data).toHaveLength(1)
+      const change = () =>
+        call('post', `/subscriptions/${first.body.id}/change`).set('idempotency-key', 'k').send({ plan: 'scale' })
+      const changed = await change().expect(200)
+      expect((await change().expect(200)).body).toEqual(changed.body)
+      expect((await call('get', '/invoices').expect(200)).body.data).toHaveLength(2)
     })
 
     it('refuses: nobody, without a right, unknown names, broken bodies', async () => {
@@ -266,6 +271,35 @@ for (const target of httpTargets()) {
     })
   })
 }
+
+it('with a provider over the network an Idempotency-Key is neither promised nor in the way, and charges once', async () => {
+  let charges = 0
+  const provider: PaymentProvider = {
+    ...localProvider(),
+    inProcess: false,
+    async charge(asked) {
+      charges++
+      return localProvider().charge(asked)
+    },
+  }
+  const { billing } = billingOn(memoryStorage(), { provider })
+  const [target] = httpTargets()
+  const router = () => express.billingRouter(billing, { context: (req) => context(req.headers) })
+  const server = await target?.listen({ express: (app) => void app.use(router()), koa() {} })
+  onTestFinished(() => server?.close())
+  const post = (path: string, body: object) =>
+    request(server?.url ?? '')
+      .post(path)
+      .set({ 'x-tenant': 'net', 'idempotency-key': 'k' })
+      .send(body)
+  const { body } = await post('/subscriptions', { plan: 'starter' }).expect(201)
+  expect((await post('/subscriptions', { plan: 'starter' }).expect(409)).body.code).toBe('subscription_exists')
+  await post(`/subscriptions/${body.id}/change`, { plan: 'pro' }).expect(200)
+  expect((await post(`/subscriptions/${body.id}/change`, { plan: 'pro' }).expect(409)).body.code).toBe('no_change')
+  expect(charges).toBe(2)
+  const document = JSON.stringify(openapi(billing.http, { title: 'Billing', version: '1' }).paths)
+  expect(document.match(/Idempotency-Key/gi)).toHaveLength(1)
+})
 
 describe('OpenAPI', () => {
   it('describes every route, with named schemas', () => {

@@ -109,7 +109,13 @@ function mistakes({ plans, features, meters, defaultPlan }: Checked): FieldError
         })
       }
     }
-    for (const key of Object.keys(plan.meters)) {
+    for (const [key, meter] of Object.entries(plan.meters)) {
+      if (meter.price !== undefined && Object.keys(plan.prices).length === 0) {
+        errors.push({
+          pointer: `/plans/${id}/meters/${key}/price`,
+          detail: 'nobody subscribes to a plan without `prices`, so that nobody would be billed; use a hard limit',
+        })
+      }
       if (Object.hasOwn(meters, key)) continue
       errors.push({
         pointer: `/plans/${id}/meters/${key}`,

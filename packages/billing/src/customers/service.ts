@@ -1,5 +1,5 @@
 /** Customers. */
-import { coreErrors, parse, type Scope, type Tx } from '@org/core'
+import { checkScope, coreErrors, parse, type Scope, type Tx } from '@org/core'
 import type { Deps } from '../deps.js'
 import { billingErrors } from '../errors.js'
 import type { BillingStores } from '../storage/port.js'
@@ -20,11 +20,13 @@ export interface Customers {
 export function createCustomers(deps: Deps): Customers {
   const { storage, runtime } = deps
 
-  async function insert(stores: BillingStores, scope: Scope, input: CustomerInput, tx: Tx): Promise<Customer | null> {
+  /** Makes it, or answers the one that is there. */
+  async function insert(stores: BillingStores, scope: Scope, input: CustomerInput, tx: Tx) {
     const customer = { ...newCustomer(runtime, scope.tenantId), ...given(input) }
-    if (!(await stores.customers.insert(customer))) return null
+    const there = await stores.customers.insertOrFind(customer)
+    if (there) return { customer: there, made: false }
     await emit(scope, 'created', customer, tx)
-    return customer
+    return { customer, made: true }
   }
 
   function emit(scope: Scope, what: 'created' | 'updated', after: Customer, tx: Tx, before?: Customer) {
@@ -34,30 +36,32 @@ export function createCustomers(deps: Deps): Customers {
   }
 
   return {
-    create(scope, input = {}) {
+    async create(scope, input = {}) {
+      checkScope(scope)
       const wanted = parse(CustomerInput, input)
       return storage.run(async (stores, tx) => {
-        const customer = await insert(stores, scope, wanted, tx)
-        if (customer) return customer
+        const { customer, made } = await insert(stores, scope, wanted, tx)
+        if (made) return customer
         throw billingErrors.customer_exists({ detail: 'Change it with `customers.update`.' })
       }, scope.tx)
     },
 
-    ensure(scope, input = {}) {
+    async ensure(scope, input = {}) {
+      checkScope(scope)
       const wanted = parse(CustomerInput, input)
       return storage.run(async (stores, tx) => {
         const there = await stores.customers.get(scope.tenantId)
-        const customer = there ?? (await insert(stores, scope, wanted, tx))
-        // Somebody else's was first: a locking read sees it in every isolation level.
-        return customer ?? existing(await stores.customers.lock(scope.tenantId))
+        return there ?? (await insert(stores, scope, wanted, tx)).customer
       }, scope.tx)
     },
 
     async get(scope) {
-      return existing(await storage.read((stores) => stores.customers.get(scope.tenantId), scope.tx))
+      const { tenantId, tx } = checkScope(scope)
+      return existing(await storage.read((stores) => stores.customers.get(tenantId), tx))
     },
 
-    update(scope, input) {
+    async update(scope, input) {
+      checkScope(scope)
       const wanted = parse(CustomerInput, input)
       return storage.run(async (stores, tx) => {
         const before = existing(await stores.customers.lock(scope.tenantId))

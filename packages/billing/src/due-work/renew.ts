@@ -1,7 +1,9 @@
 /** The end of a period: what was used is billed, the next period begins, what was scheduled happens. */
 import type { Scope } from '@org/core'
+import { planOfRow } from '../catalog/define.js'
 import type { Deps } from '../deps.js'
 import { issueInvoice } from '../invoices/issue.js'
+import { billedMeters } from '../invoices/lines.js'
 import { chargingStep, collect } from '../payments/collect.js'
 import type { Payment } from '../payments/schema.js'
 import { closeWindow, endSubscription } from '../subscriptions/apply.js'
@@ -43,7 +45,9 @@ function endPeriod(deps: Deps, scope: Scope, id: string, now: number) {
     if (subscription.pendingInvoiceId !== null) return { outcome: 'waiting', payment: null }
 
     const { currentPeriodStart: start, currentPeriodEnd: end } = subscription
-    const { next, lines } = decideRenewal(deps.catalog, subscription, await closeWindow(deps, stores, subscription))
+    const meters = billedMeters(planOfRow(deps.catalog, subscription))
+    const used = await closeWindow(stores, subscription, meters)
+    const { next, lines } = decideRenewal(deps.catalog, subscription, used)
     const draft = {
       subscriptionId: id,
       reason: next ? ('subscription_renewal' as const) : ('subscription_end' as const),

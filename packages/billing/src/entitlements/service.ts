@@ -1,5 +1,5 @@
 /** `entitlements.check`: whether a tenant may use a feature, and how much is left. */
-import { parse, type Tx, unknownValue } from '@org/core'
+import { checkScope, parse, type Tx, unknownValue } from '@org/core'
 import type { MeterTerms } from '../catalog/schema.js'
 import type { Deps } from '../deps.js'
 import { mainSlot } from '../subscriptions/schema.js'
@@ -38,6 +38,7 @@ export function createEntitlements(deps: Deps): Entitlements {
 
   const service: Entitlements = {
     async check(tenantId, feature, { needed: asked, tx } = {}) {
+      checkScope({ tenantId })
       const needed = parse(Needed, asked, '/needed')
       if (!isFeature(feature) && !isMeter(feature)) {
         throw unknownValue('/feature', feature, [...Object.keys(catalog.features), ...Object.keys(catalog.meters)])

@@ -57,7 +57,7 @@ export function beyond(included: number | null, used: number): number {
   return included === null ? 0 : Math.max(0, used - included)
 }
 
-/** The meters whose overage is billed; only their windows need to be closed. */
+/** The meters whose overage is billed; when a period runs its course, only their windows need to be closed. */
 export function billedMeters(plan: Plan): string[] {
   return Object.entries(plan.meters)
     .filter(([, terms]) => terms.price !== null)

@@ -87,6 +87,7 @@ export type Invoice = z.infer<typeof Invoice>
 /** An invoice of the host's own, such as a set-up fee. */
 export const CreateInvoice = z.strictObject({
   lines: z
+    // `amount` is the whole line's, not one unit's.
     .array(z.strictObject({ description: storable(500), quantity: z.int().min(1).default(1), amount: z.int() }))
     .min(1)
     .max(250),

@@ -1,15 +1,16 @@
 /** Invoices: read, previewed, made final, paid and taken back. */
-import { coreErrors, type Page, paginate, parse, type Scope } from '@org/core'
+import { checkScope, coreErrors, type Page, paginate, parse, type Scope } from '@org/core'
 import { total } from '../arithmetic/rational.js'
 import { lockCustomer } from '../customers/ensure.js'
 import type { Deps } from '../deps.js'
 import { billingErrors } from '../errors.js'
+import { Id } from '../params.js'
 import { beginPayment } from '../payments/begin.js'
 import { chargingStep, collect, declinedError } from '../payments/collect.js'
 import type { BillingStores } from '../storage/port.js'
 import { readWindow } from '../subscriptions/apply.js'
 import { decideRenewal } from '../subscriptions/decide.js'
-import { mainSlot, type Subscription } from '../subscriptions/schema.js'
+import { mainSlot } from '../subscriptions/schema.js'
 import { emitInvoice } from './events.js'
 import { addToBalance, emitFinal, newInvoice, numbered } from './issue.js'
 import { totals } from './lines.js'
@@ -41,8 +42,7 @@ export interface Invoices {
   /**
    * Takes an open invoice back: it keeps its number and nothing is owed. What it took from the balance returns.
    *
-   * @throws ProblemError `invoice_not_open`, `payment_in_progress`, `invoice_credited` (409) if an upgrade has given
-   *   credit for it already.
+   * @throws ProblemError `invoice_not_open`, `payment_in_progress` (409).
    */
   void(scope: Scope, id: string): Promise<Invoice>
 }
@@ -52,6 +52,7 @@ export function createInvoices(deps: Deps): Invoices {
 
   /** The caller's invoice, locked after its subscription. */
   async function lock(stores: BillingStores, scope: Scope, id: string) {
+    parse(Id, id, '/id')
     const found = await stores.invoices.get(scope.tenantId, id)
     if (!found) throw coreErrors.not_found()
     const subscription = found.subscriptionId === null ? null : await stores.subscriptions.lock(found.subscriptionId)
@@ -62,28 +63,34 @@ export function createInvoices(deps: Deps): Invoices {
 
   const service: Invoices = {
     async list(scope, input = {}) {
+      const { tenantId, tx } = checkScope(scope)
       const { status, subscriptionId, ...page } = parse(ListInvoices, input)
       const list = (slice: { limit: number; after: [string] | null }) =>
-        storage.read((stores) => stores.invoices.list(scope.tenantId, { status, subscriptionId }, slice), scope.tx)
+        storage.read((stores) => stores.invoices.list(tenantId, { status, subscriptionId }, slice), tx)
       return paginate(page, ['string'], list, (row) => [row.id])
     },
 
     async get(scope, id) {
-      const found = await storage.read((stores) => stores.invoices.get(scope.tenantId, id), scope.tx)
+      const { tenantId, tx } = checkScope(scope)
+      parse(Id, id, '/id')
+      const found = await storage.read((stores) => stores.invoices.get(tenantId, id), tx)
       if (!found) throw coreErrors.not_found()
       return found
     },
 
-    preview: (scope) =>
-      storage.read(async (stores) => {
-        const subscription = await stores.subscriptions.live(scope.tenantId, mainSlot)
+    async preview(scope) {
+      const { tenantId, tx } = checkScope(scope)
+      return storage.read(async (stores) => {
+        const subscription = await stores.subscriptions.live(tenantId, mainSlot)
         if (!subscription) return null
-        const balance = (await stores.customers.get(scope.tenantId))?.balance ?? 0
+        const balance = (await stores.customers.get(tenantId))?.balance ?? 0
         const { lines } = decideRenewal(catalog, subscription, await readWindow(stores, subscription))
         return { currency: catalog.currency, lines, ...totals(lines, balance) }
-      }, scope.tx),
+      }, tx)
+    },
 
     async create(scope, input) {
+      checkScope(scope)
       const { lines: items } = parse(CreateInvoice, input)
       const now = runtime.clock.now()
       const period = { start: now, end: now }
@@ -100,8 +107,9 @@ export function createInvoices(deps: Deps): Invoices {
       }, scope.tx)
     },
 
-    finalize: (scope, id) =>
-      storage.run(async (stores, tx) => {
+    async finalize(scope, id) {
+      checkScope(scope)
+      return storage.run(async (stores, tx) => {
         const { invoice } = await lock(stores, scope, id)
         if (invoice.status !== 'draft') throw billingErrors.invoice_not_draft({ detail: `It is ${invoice.status}.` })
         // A draft of a subscription becomes final by its payment.
@@ -113,9 +121,11 @@ export function createInvoices(deps: Deps): Invoices {
         await stores.invoices.update(final)
         await emitFinal(deps, scope, final, invoice, tx)
         return final
-      }, scope.tx),
+      }, scope.tx)
+    },
 
     async pay(scope, id) {
+      checkScope(scope)
       const declined = await chargingStep(deps, scope, async (inner) => {
         const payment = await storage.run(async (stores) => {
           const { invoice } = await lock(stores, inner, id)
@@ -128,13 +138,17 @@ export function createInvoices(deps: Deps): Invoices {
       return service.get(scope, id)
     },
 
-    void: (scope, id) =>
-      storage.run(async (stores, tx) => {
+    async void(scope, id) {
+      checkScope(scope)
+      return storage.run(async (stores, tx) => {
         const { invoice, subscription } = await lock(stores, scope, id)
         if (invoice.status !== 'open') throw billingErrors.invoice_not_open({ detail: `It is ${invoice.status}.` })
         const payments = await stores.payments.of(id)
         if (payments.some((payment) => payment.status === 'pending')) throw billingErrors.payment_in_progress()
-        if (subscription) await takeBilledBack(deps, stores, subscription, invoice)
+        // What was never paid can never be credited.
+        if (subscription?.billedInvoiceId === id) {
+          await stores.subscriptions.update({ ...subscription, billed: 0, updatedAt: runtime.clock.now() })
+        }
         await addToBalance(deps, stores, scope.tenantId, invoice.balanceApplied)
         const now = runtime.clock.now()
         const after: Invoice = { ...invoice, status: 'void', voidedAt: now, updatedAt: now }
@@ -143,19 +157,8 @@ export function createInvoices(deps: Deps): Invoices {
         const locked = subscription && (await stores.subscriptions.lock(subscription.id))
         if (locked) await clearPastDue(deps, stores, scope, locked, tx)
         return after
-      }, scope.tx),
+      }, scope.tx)
+    },
   }
   return service
-}
-
-/** What was never paid can never be credited. */
-async function takeBilledBack(deps: Deps, stores: BillingStores, subscription: Subscription, invoice: Invoice) {
-  if (subscription.liveSlot === null) return
-  if (subscription.billedInvoiceId === invoice.id) {
-    return stores.subscriptions.update({ ...subscription, billed: 0, updatedAt: deps.runtime.clock.now() })
-  }
-  const { currentPeriodStart, currentPeriodEnd } = subscription
-  if (invoice.periodStart === currentPeriodStart && invoice.periodEnd === currentPeriodEnd) {
-    throw billingErrors.invoice_credited({ detail: 'Its unused rest was credited when the plan was changed.' })
-  }
 }

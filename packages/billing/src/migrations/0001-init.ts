@@ -76,6 +76,7 @@ export const init: readonly Migration[] = [
     column.id('status', 16)
     column.bigint('amount')
     column.id('currency', 3)
+    column.id('payment_method').nullable()
     column.id('idempotency_key')
     column.id('reference', 255).nullable()
     column.text('decline_code').nullable()

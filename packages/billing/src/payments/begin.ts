@@ -10,6 +10,7 @@ export async function beginPayment(deps: Deps, stores: BillingStores, invoice: I
   const pending = attempts.find((payment) => payment.status === 'pending')
   if (pending) return pending
   const attempt = attempts.length + 1
+  const customer = await stores.customers.get(invoice.tenantId)
   const payment: Payment = {
     id: deps.runtime.id('pay'),
     tenantId: invoice.tenantId,
@@ -18,6 +19,7 @@ export async function beginPayment(deps: Deps, stores: BillingStores, invoice: I
     status: 'pending',
     amount: invoice.amountDue,
     currency: invoice.currency,
+    paymentMethod: customer?.paymentMethod ?? null,
     idempotencyKey: `charge:${invoice.id}:${attempt}`,
     reference: null,
     declineCode: null,

@@ -30,37 +30,60 @@ export function chargingStep<T>(deps: Deps, scope: Scope, step: (scope: Scope) =
  * @throws ProblemError `payment_unavailable` (503) if the provider gave no answer: the payment stays pending.
  */
 export async function collect(deps: Deps, scope: Scope, payment: Payment): Promise<string | null> {
-  let next: Payment | null = payment
-  let declined: string | null = null
-  while (next) {
-    const current: Payment = next
-    const result = await charge(deps, scope, current)
-    const followUp = await deps.storage.run((stores, tx) => settle(deps, stores, scope, current, result, tx), scope.tx)
-    // What follows is an invoice of its own; it does not turn a paid change into a declined one.
-    if (current === payment && result.status === 'declined') declined = result.code
-    next = followUp
+  const result = await charge(deps, scope, payment)
+  const next = await deps.storage.run((stores, tx) => settle(deps, stores, scope, payment, result, tx), scope.tx)
+  // What follows is an invoice of its own; it does not turn a paid change into a declined one.
+  if (next) await collectLater(deps, scope, next)
+  return result.status === 'declined' ? result.code : null
+}
+
+/** The same for a step that is done whether or not its invoice is paid at once: without an answer, it is for later. */
+export async function collectLater(deps: Deps, scope: Scope, payment: Payment): Promise<void> {
+  try {
+    await collect(deps, scope, payment)
+  } catch (error) {
+    const unanswered = isProblem(error) && error.code === billingErrors.payment_unavailable.code
+    if (deps.provider.inProcess || !unanswered) throw error
+    deps.runtime.logger.warn('a payment has no answer yet', { payment: payment.id, tenantId: payment.tenantId, error })
   }
-  return declined
+}
+
+/** How long a provider may take, in milliseconds: less than until `runDueWork` takes a payment for cut off. */
+const chargeTimeout = 30 * 1000
+
+/** One that hangs must not keep the scheduler from everybody else's renewals. */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${chargeTimeout} ms`)), chargeTimeout)
+  })
+  try {
+    return await Promise.race([answer, timeout])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 async function charge(deps: Deps, scope: Scope, payment: Payment): Promise<ChargeResult> {
   const customer = await deps.storage.read((stores) => stores.customers.get(payment.tenantId), scope.tx)
   if (!customer) throw new Error(`tenant ${payment.tenantId} has a payment but no customer`)
-  const { idempotencyKey, amount, currency, tenantId, invoiceId } = payment
+  const { idempotencyKey, amount, currency, tenantId, invoiceId, paymentMethod } = payment
   try {
-    return await deps.provider.charge({
+    const asked = deps.provider.charge({
       idempotencyKey,
       amount,
       currency,
       tenantId,
       customerId: customer.id,
-      paymentMethod: customer.paymentMethod,
+      paymentMethod,
       invoiceId,
       description: `Invoice ${invoiceId}`,
     })
+    return await inTime(asked)
   } catch (cause) {
     if (isProblem(cause)) throw cause
-    throw billingErrors.payment_unavailable({ detail: 'The payment is tried again by itself.', cause })
+    const detail = deps.provider.inProcess ? 'Nothing was changed.' : 'The payment is tried again by itself.'
+    throw billingErrors.payment_unavailable({ detail, cause })
   }
 }
 

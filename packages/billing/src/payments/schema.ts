@@ -13,6 +13,8 @@ export const Payment = z.object({
   status: PaymentStatus,
   amount: z.int(),
   currency: z.string(),
+  /** What it is charged to: asking again must not become another charge when the customer has a new one by then. */
+  paymentMethod: z.string().nullable(),
   /** `charge:<invoice>:<attempt>`: the provider does it once, however often it is asked. */
   idempotencyKey: z.string(),
   /** The provider's own id of it. */

@@ -9,7 +9,7 @@ export interface ChargeRequest {
   currency: string
   tenantId: string
   customerId: string
-  /** The customer's payment method at this provider; null for none. */
+  /** The customer's payment method at this provider when the charge was first asked for; null for none. */
   paymentMethod: string | null
   invoiceId: string
   description: string
@@ -21,9 +21,10 @@ export type ChargeResult =
   | { status: 'declined'; code: string; reference: string | null }
 
 /**
- * A provider decides about charges and keeps no state of ours. `charge` is called outside of every transaction and may
- * be called again after a crash. It answers what became of the money, and throws only if it does not know: the payment
- * then stays pending and `runDueWork` asks again with the same key.
+ * A provider decides about charges and keeps no state of ours. Over a network `charge` is called outside of every
+ * transaction, and may be called again after a crash. It answers what became of the money, and throws only if it does
+ * not know: the payment then stays pending and `runDueWork` asks again with the same key. After 30 seconds without an
+ * answer it counts as not knowing.
  */
 export interface PaymentProvider {
   /** `local`, `stripe`. */

@@ -67,18 +67,25 @@ export function knexUsage(db: Knex, prefix: string): UsageStore {
   }
 
   return {
-    async addEvent(event) {
-      if (await events.insertUnlessExists(event, unique)) return null
-      const { tenantId, meter, idempotencyKey } = event
-      // A locking read: MySQL's snapshot may be older than the row that was in the way.
-      return events.lock({ tenantId, meter, idempotencyKey })
-    },
+    addEvent: (event) => events.insertOrFind(event, unique),
     async addEvents(list) {
       const ids = new Set<string>()
       for (let from = 0; from < list.length; from += batch) {
         for (const id of await insertNew(list.slice(from, from + batch))) ids.add(id)
       }
       return ids
+    },
+    async eventsOf(list) {
+      const found: UsageEvent[] = []
+      for (let from = 0; from < list.length; from += batch) {
+        const keys = list.slice(from, from + batch).map((event) => unique.map((field) => String(event[field])))
+        const rows = await events.all((query) => {
+          const narrowed = query.whereIn(unique.map(columnName), keys)
+          return dialectOf(db) === 'sqlite' ? narrowed : narrowed.forShare()
+        })
+        found.push(...rows)
+      }
+      return found
     },
     getEvent: (tenantId, id) => events.find({ tenantId, id }),
     removeEvent: async (id) => (await events.remove({ id })) > 0,

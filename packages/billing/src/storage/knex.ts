@@ -57,7 +57,7 @@ function customerStore(db: Knex, prefix: string): CustomerStore {
     updatedAt: integer,
   })
   return {
-    insert: (customer) => table.insertUnlessExists(customer, ['tenantId']),
+    insertOrFind: (customer) => table.insertOrFind(customer, ['tenantId']),
     get: (tenantId) => table.find({ tenantId }),
     lock: (tenantId) => table.lock({ tenantId }),
     update: async (customer) => void (await table.update({ tenantId: customer.tenantId }, customer)),
@@ -177,6 +177,7 @@ function paymentStore(db: Knex, prefix: string): PaymentStore {
     status: oneOf(),
     amount: integer,
     currency: text,
+    paymentMethod: nullable(text),
     idempotencyKey: text,
     reference: nullable(text),
     declineCode: nullable(text),

@@ -34,6 +34,7 @@ export function memoryUsage(rows: MemoryUsageRows, tx: MemoryTransaction): Usage
   return {
     addEvent: async (event) => add(event),
     addEvents: async (list) => new Set(list.filter((event) => add(event) === null).map((event) => event.id)),
+    eventsOf: async (list) => list.flatMap((event) => events.get(byKey.get(eventKey(event))?.id ?? '') ?? []),
     getEvent: async (tenantId, id) => {
       const event = events.get(id)
       return event?.tenantId === tenantId ? event : null

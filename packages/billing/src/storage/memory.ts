@@ -49,7 +49,8 @@ function bind(rows: Rows, tx: MemoryTransaction): BillingStores {
   const payments = new MemoryTable(rows.payments, tx, { key: (row) => row.id })
   return {
     customers: {
-      insert: async (customer) => customers.insertUnlessExists(customer),
+      insertOrFind: async (customer) =>
+        customers.insertUnlessExists(customer) ? null : customers.get(customer.tenantId),
       get: async (tenantId) => customers.get(tenantId),
       lock: async (tenantId) => customers.get(tenantId),
       update: async (customer) => void customers.replace(customer),

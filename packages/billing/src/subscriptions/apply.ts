@@ -3,23 +3,24 @@ import type { Scope, Tx } from '@org/core'
 import { planOfRow } from '../catalog/define.js'
 import type { Deps } from '../deps.js'
 import { issueInvoice } from '../invoices/issue.js'
-import { billedMeters, usageLines } from '../invoices/lines.js'
+import { usageLines } from '../invoices/lines.js'
 import type { InvoiceLine, PendingChange } from '../invoices/schema.js'
 import type { Payment } from '../payments/schema.js'
 import type { BillingStores } from '../storage/port.js'
+import { carryUse } from '../usage/carry.js'
 import { emitSubscription } from './events.js'
 import type { Subscription } from './schema.js'
 
-/** What was used in the current window of each meter whose overage is billed; nothing is counted in it any more. */
+/** What was used of these meters in the current window; nothing is counted in it any more. */
 export async function closeWindow(
-  deps: Deps,
   stores: BillingStores,
   subscription: Subscription,
+  meters: readonly string[],
 ): Promise<Map<string, number>> {
   const { tenantId, id: holder, currentPeriodStart: windowStart } = subscription
   const used = new Map<string, number>()
   // Sorted: counters are locked in the same order by everyone.
-  for (const meter of billedMeters(planOfRow(deps.catalog, subscription)).toSorted()) {
+  for (const meter of meters.toSorted()) {
     used.set(meter, await stores.usage.close({ tenantId, holder, meter, windowStart }))
   }
   return used
@@ -43,8 +44,8 @@ export function overage(
   return usageLines(deps.catalog, plan, subscription.interval, used, { start: subscription.currentPeriodStart, end })
 }
 
-/** Closes the window and bills what was used beyond the plan, if anything, with an invoice of its own. */
-export async function billWindow(
+/** Ends the window early and bills what was used beyond the plan, if anything, with an invoice of its own. */
+export async function endWindow(
   deps: Deps,
   stores: BillingStores,
   scope: Scope,
@@ -52,12 +53,13 @@ export async function billWindow(
   end: number,
   reason: 'subscription_change' | 'subscription_end',
   tx: Tx,
-): Promise<Payment | null> {
+): Promise<{ used: Map<string, number>; payment: Payment | null }> {
   const { id, currentPeriodStart: start } = subscription
-  const lines = overage(deps, subscription, await closeWindow(deps, stores, subscription), end)
-  if (lines.length === 0) return null
+  const used = await closeWindow(stores, subscription, Object.keys(planOfRow(deps.catalog, subscription).meters))
+  const lines = overage(deps, subscription, used, end)
+  if (lines.length === 0) return { used, payment: null }
   const draft = { subscriptionId: id, reason, lines, period: { start, end }, periodKey: `${id}:usage:${start}` }
-  return (await issueInvoice(deps, stores, scope, draft, tx)).payment
+  return { used, payment: (await issueInvoice(deps, stores, scope, draft, tx)).payment }
 }
 
 /** Puts a paid change into force. Answers the payment of the usage that it ends, if any is due. */
@@ -71,9 +73,13 @@ export async function applyChange(
   tx: Tx,
 ): Promise<{ subscription: Subscription; payment: Payment | null }> {
   const { periodStart, periodEnd, endsWindow, ...terms } = change
-  const payment = endsWindow
-    ? await billWindow(deps, stores, scope, subscription, periodStart, 'subscription_change', tx)
-    : null
+  let payment: Payment | null = null
+  if (endsWindow) {
+    const ended = await endWindow(deps, stores, scope, subscription, periodStart, 'subscription_change', tx)
+    payment = ended.payment
+    const to = { holder: subscription.id, windowStart: periodStart }
+    await carryUse(deps, stores, subscription, ended.used, periodStart, to)
+  }
   const changed: Subscription = {
     ...subscription,
     ...terms,

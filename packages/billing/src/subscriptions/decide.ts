@@ -35,7 +35,8 @@ export type ChangeDecision =
  * - To another interval: now, unless the rank is lower; a new period begins, the unused old one is credited, the new one
  *   charged in full.
  *
- * A cancellation that is scheduled stays scheduled.
+ * A cancellation that is scheduled stays scheduled. While an invoice is open (`owes`) nothing changes at once: what was
+ * not paid cannot be credited.
  *
  * @throws ProblemError `no_change`, `payment_due`, `cancellation_scheduled`, `invalid_input`.
  */
@@ -43,7 +44,8 @@ export function decideChange(
   catalog: Catalog,
   subscription: Subscription,
   change: ChangeSubscription,
-  at: number,
+  now: number,
+  owes: boolean,
 ): ChangeDecision {
   const current = planOfRow(catalog, subscription)
   const plan = change.plan === undefined ? current : planNamed(catalog, change.plan)
@@ -62,11 +64,13 @@ export function decideChange(
     }
     return { when: 'period_end', scheduled: { plan: plan.id, interval } }
   }
-  if (subscription.status === 'past_due') {
+  if (owes) {
     throw billingErrors.payment_due({ detail: 'Pay the open invoices before you change to another plan.' })
   }
 
   const old = { start: subscription.currentPeriodStart, end: subscription.currentPeriodEnd }
+  // A clock that is behind the one that renewed must not leave a gap between two windows.
+  const at = Math.max(now, old.start)
   const credit = creditLine(current, subscription.amount, subscription.billed, old, at)
   const terms = { plan: plan.id, interval, amount: price }
   if (interval === subscription.interval) {

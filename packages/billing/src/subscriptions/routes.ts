@@ -28,7 +28,12 @@ const step = [errors.subscription_ended, errors.subscription_incomplete, errors.
 const changing = [...step, errors.no_change, errors.cancellation_scheduled, errors.payment_due]
 const paying = [errors.payment_declined, errors.payment_unavailable]
 
-export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
+/**
+ * A key's answer is kept in one transaction with the work, in which no provider may be asked over the network: there the
+ * routes take no `Idempotency-Key` (`oneTransaction` is false). Sent twice, they answer `subscription_exists`,
+ * `no_change` or `payment_in_progress`, and charge once.
+ */
+export function subscriptionRoutes(subscriptions: Subscriptions, oneTransaction: boolean): Route[] {
   return [
     route({
       id: 'billing.getCurrentSubscription',
@@ -57,7 +62,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
       can: ['create', 'billing'],
       body: CreateSubscription,
       status: 201,
-      idempotent: true,
+      idempotent: oneTransaction,
       response: SubscriptionView,
       errors: [errors.subscription_exists, ...paying],
       handler: ({ body }, ctx) => subscriptions.create(ctx, body),
@@ -94,6 +99,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
       can: ['update', 'billing'],
       params: IdParams,
       body: ChangeSubscription,
+      idempotent: oneTransaction,
       response: SubscriptionView,
       errors: [...changing, ...paying],
       handler: ({ params: { id }, body }, ctx) => subscriptions.change(ctx, id, body),

@@ -1,5 +1,5 @@
 /** The life of a subscription. */
-import { coreErrors, type Page, paginate, parse, type Scope } from '@org/core'
+import { checkScope, coreErrors, type Page, paginate, parse, type Scope } from '@org/core'
 import { planNamed } from '../catalog/define.js'
 import type { Interval } from '../catalog/schema.js'
 import type { Deps } from '../deps.js'
@@ -8,10 +8,11 @@ import { billingErrors } from '../errors.js'
 import { issueInvoice } from '../invoices/issue.js'
 import { totals } from '../invoices/lines.js'
 import type { InvoiceLine, InvoicePreview } from '../invoices/schema.js'
-import { chargingStep, collect, declinedError } from '../payments/collect.js'
+import { Id } from '../params.js'
+import { chargingStep, collect, collectLater, declinedError } from '../payments/collect.js'
 import type { Payment } from '../payments/schema.js'
 import type { BillingStores } from '../storage/port.js'
-import { applyChange, billWindow, endSubscription, overage, readWindow } from './apply.js'
+import { applyChange, endSubscription, endWindow, overage, readWindow } from './apply.js'
 import { decideChange } from './decide.js'
 import { emitSubscription } from './events.js'
 import {
@@ -63,7 +64,8 @@ export interface Subscriptions<PlanId extends string = string> {
   /**
    * To a plan of higher or equal rank, or another interval: at once, charged by a prorated invoice; to a lower rank:
    * when the period ends; to the plan that it is on: a scheduled change is forgotten. Nothing changes if the payment is
-   * declined. A scheduled cancellation stays.
+   * declined. A scheduled cancellation stays. What was used of a period that ends early, ahead of its time, is counted
+   * again in the next one.
    *
    * @throws ProblemError `no_change`, `subscription_ended`, `payment_in_progress`, `cancellation_scheduled` (409);
    *   `payment_declined`, `payment_due` (402).
@@ -119,14 +121,22 @@ export function createSubscriptions(deps: Deps): Subscriptions {
     }, scope.tx)
   }
 
+  /** Bills the periods that have ended. Answers until when: the step that follows takes place at that very moment. */
+  async function bringUpToDate(scope: Scope, id: string): Promise<number> {
+    await service.get(scope, id)
+    const now = runtime.clock.now()
+    await catchUp(deps, scope, id, now)
+    return now
+  }
+
   /** Makes a change that is free or scheduled, or drafts the invoice that it waits for. */
-  function beginChange(scope: Scope, id: string, wanted: ChangeSubscription): Promise<Payment | null> {
+  function beginChange(scope: Scope, id: string, wanted: ChangeSubscription, now: number): Promise<Payment | null> {
     return storage.run(async (stores, tx) => {
       const before = await lockSteady(stores, scope, id)
-      const decision = decideChange(catalog, before, wanted, runtime.clock.now())
+      const decision = decideChange(catalog, before, wanted, now, await owes(stores, id))
       if (decision.when !== 'now') {
         const scheduledChange = decision.when === 'undo' ? null : decision.scheduled
-        const after = { ...before, scheduledChange, updatedAt: runtime.clock.now() }
+        const after = { ...before, scheduledChange, updatedAt: now }
         await stores.subscriptions.update(after)
         await emitSubscription(deps, scope, 'updated', after, tx, before)
         return null
@@ -143,18 +153,19 @@ export function createSubscriptions(deps: Deps): Subscriptions {
     }, scope.tx)
   }
 
-  function endNow(scope: Scope, id: string): Promise<Payment | null> {
+  function endNow(scope: Scope, id: string, now: number): Promise<Payment | null> {
     return storage.run(async (stores, tx) => {
-      const now = runtime.clock.now()
       const subscription = await lockSteady(stores, scope, id)
-      const payment = await billWindow(deps, stores, scope, subscription, now, 'subscription_end', tx)
-      await endSubscription(deps, stores, scope, subscription, now, tx)
+      const at = Math.max(now, subscription.currentPeriodStart)
+      const { payment } = await endWindow(deps, stores, scope, subscription, at, 'subscription_end', tx)
+      await endSubscription(deps, stores, scope, subscription, at, tx)
       return payment
     }, scope.tx)
   }
 
   const service: Subscriptions = {
     async create(scope, input) {
+      checkScope(scope)
       const { plan: id, interval } = parse(CreateSubscription, input)
       const plan = planNamed(catalog, id)
       return charged(scope, (inner) =>
@@ -163,17 +174,23 @@ export function createSubscriptions(deps: Deps): Subscriptions {
     },
 
     async get(scope, id) {
-      const found = await storage.read((stores) => stores.subscriptions.get(scope.tenantId, id), scope.tx)
+      const { tenantId, tx } = checkScope(scope)
+      parse(Id, id, '/id')
+      const found = await storage.read((stores) => stores.subscriptions.get(tenantId, id), tx)
       if (!found) throw coreErrors.not_found()
       return found
     },
 
-    current: (scope) => storage.read((stores) => stores.subscriptions.live(scope.tenantId, mainSlot), scope.tx),
+    async current(scope) {
+      const { tenantId, tx } = checkScope(scope)
+      return storage.read((stores) => stores.subscriptions.live(tenantId, mainSlot), tx)
+    },
 
     async list(scope, input = {}) {
+      const { tenantId, tx } = checkScope(scope)
       const { status, ...page } = parse(ListSubscriptions, input)
       const list = (slice: { limit: number; after: [string] | null }) =>
-        storage.read((stores) => stores.subscriptions.list(scope.tenantId, { status }, slice), scope.tx)
+        storage.read((stores) => stores.subscriptions.list(tenantId, { status }, slice), tx)
       return paginate(page, ['string'], list, (row) => [row.id])
     },
 
@@ -183,7 +200,8 @@ export function createSubscriptions(deps: Deps): Subscriptions {
       assertSteady(subscription)
       const now = runtime.clock.now()
       if (subscription.currentPeriodEnd <= now) throw billingErrors.renewal_due({ detail: 'Call `runDueWork` first.' })
-      const decision = decideChange(catalog, subscription, wanted, now)
+      const unpaid = await storage.read((stores) => owes(stores, id), scope.tx)
+      const decision = decideChange(catalog, subscription, wanted, now, unpaid)
       const { plan, interval, currentPeriodEnd } = subscription
       if (decision.when === 'undo') return { when: 'undo', effectiveAt: now, plan, interval, invoice: null, usage: [] }
       if (decision.when === 'period_end') {
@@ -200,32 +218,29 @@ export function createSubscriptions(deps: Deps): Subscriptions {
 
     async change(scope, id, input) {
       const wanted = parse(ChangeSubscription, input)
-      await service.get(scope, id)
-      await catchUp(deps, scope, id, runtime.clock.now())
-      return charged(scope, async (inner) => ({ id, payment: await beginChange(inner, id, wanted) }))
+      const now = await bringUpToDate(scope, id)
+      return charged(scope, async (inner) => ({ id, payment: await beginChange(inner, id, wanted, now) }))
     },
 
     async cancel(scope, id, input = {}) {
       const { when } = parse(CancelSubscription, input)
-      await service.get(scope, id)
-      await catchUp(deps, scope, id, runtime.clock.now())
+      const now = await bringUpToDate(scope, id)
       if (when === 'period_end') {
         return update(scope, id, (before) => {
           if (before.cancelAtPeriodEnd) throw billingErrors.no_change({ detail: 'It ends with the period already.' })
-          return { cancelAtPeriodEnd: true, canceledAt: runtime.clock.now(), scheduledChange: null }
+          return { cancelAtPeriodEnd: true, canceledAt: now, scheduledChange: null }
         })
       }
       await chargingStep(deps, scope, async (inner) => {
-        const payment = await endNow(inner, id)
+        const payment = await endNow(inner, id, now)
         // It has ended whether or not the last invoice is paid at once.
-        if (payment) await collect(deps, inner, payment)
+        if (payment) await collectLater(deps, inner, payment)
       })
       return service.get(scope, id)
     },
 
     async resume(scope, id) {
-      await service.get(scope, id)
-      await catchUp(deps, scope, id, runtime.clock.now())
+      await bringUpToDate(scope, id)
       return update(scope, id, (before) => {
         if (!before.cancelAtPeriodEnd && !before.scheduledChange) throw billingErrors.not_canceling()
         return { cancelAtPeriodEnd: false, canceledAt: null, scheduledChange: null }
@@ -233,6 +248,10 @@ export function createSubscriptions(deps: Deps): Subscriptions {
     },
   }
   return service
+}
+
+async function owes(stores: BillingStores, id: string): Promise<boolean> {
+  return (await stores.invoices.openOf(id)).length > 0
 }
 
 /** @throws ProblemError if it has ended or waits for a payment. */

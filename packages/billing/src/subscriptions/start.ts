@@ -9,6 +9,8 @@ import { issueInvoice } from '../invoices/issue.js'
 import { planLine } from '../invoices/lines.js'
 import type { Payment } from '../payments/schema.js'
 import type { BillingStores } from '../storage/port.js'
+import { carryUse } from '../usage/carry.js'
+import { readWindow } from './apply.js'
 import { emitSubscription } from './events.js'
 import { mainSlot, type Subscription } from './schema.js'
 
@@ -52,6 +54,7 @@ export async function startSubscription(
   if (!(await stores.subscriptions.insert(subscription))) {
     throw billingErrors.subscription_exists({ detail: 'Change it, or cancel it first.' })
   }
+  await carryFree(deps, stores, subscription)
   const { invoice, payment } = await issueInvoice(
     deps,
     stores,
@@ -74,4 +77,12 @@ export async function startSubscription(
   await stores.subscriptions.update(active)
   await emitSubscription(deps, scope, 'created', active, tx)
   return { id, payment: null }
+}
+
+/** Ending a period that cost nothing and beginning another one does not bring its quota again. */
+async function carryFree(deps: Deps, stores: BillingStores, started: Subscription): Promise<void> {
+  const { tenantId, id: holder, currentPeriodStart: windowStart } = started
+  const [last] = await stores.subscriptions.list(tenantId, { status: 'canceled' }, { limit: 1, after: null })
+  if (!last || last.billed > 0 || last.endedAt === null || last.currentPeriodEnd <= windowStart) return
+  await carryUse(deps, stores, last, await readWindow(stores, last), last.endedAt, { holder, windowStart })
 }

@@ -19,6 +19,8 @@ export class Refused extends Error {
   constructor(
     readonly problem: ProblemError,
     readonly target: Target,
+    /** Whether `quota.exceeded` is still to be said. */
+    readonly untold: boolean,
   ) {
     super(problem.message)
   }
@@ -49,9 +51,10 @@ export async function consume(
   const limit = terms.included[standing.interval]
   const counter = await stores.usage.consume(key, quantity, terms.limit === 'hard' ? limit : null)
   if (!counter) {
-    const { closed, used } = await stores.usage.lockCounter(key)
-    if (closed) throw new WindowClosed()
-    throw new Refused(refusal(deps.catalog, meterOf(standing, key.meter, used, quantity), quantity, now), target)
+    const full = await stores.usage.lockCounter(key)
+    if (full.closed) throw new WindowClosed()
+    const problem = refusal(deps.catalog, meterOf(standing, key.meter, full.used, quantity), quantity, now)
+    throw new Refused(problem, target, noticesDue(full, terms, limit, true) !== null)
   }
   await announce(deps, stores, scope, target, counter, false, tx)
   return recordOf(target, counter)

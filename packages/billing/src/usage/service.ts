@@ -1,8 +1,9 @@
 /** Metered usage: counted once, within the limit, in the caller's transaction. */
-import { coreErrors, parse, type Scope, type Tx, unknownValue } from '@org/core'
+import { checkScope, coreErrors, parse, type Scope, type Tx, unknownValue } from '@org/core'
 import type { Deps } from '../deps.js'
 import { meterOf } from '../entitlements/service.js'
 import { beyond, usageLines } from '../invoices/lines.js'
+import { Id } from '../params.js'
 import type { BillingStores } from '../storage/port.js'
 import { mainSlot, type Subscription } from '../subscriptions/schema.js'
 import { standingAt } from '../subscriptions/standing.js'
@@ -31,7 +32,8 @@ export interface Usage<Meter extends string = string> {
    */
   record(input: Omit<RecordUsage, 'meter'> & { meter: Meter }, options?: RecordOptions): Promise<UsageRecord>
   /**
-   * Up to 1,000 at once, of any tenants: all are counted, or none. Keys that were recorded before are skipped.
+   * Up to 1,000 at once, of any tenants: all are counted, or none. Keys that were recorded before, with the same
+   * quantity, are skipped.
    *
    * @throws ProblemError as `record`.
    */
@@ -67,7 +69,7 @@ export function createUsage(deps: Deps): Usage {
     } catch (error) {
       if (error instanceof WindowClosed) throw wrongTime('its window has just been billed')
       if (!(error instanceof Refused)) throw error
-      await noteRefused(error.target, tx)
+      if (error.untold) await noteRefused(error.target, tx)
       throw error.problem
     }
   }
@@ -118,7 +120,9 @@ export function createUsage(deps: Deps): Usage {
           subscriptions.set(tenantId, await subscriptionOf(stores, tenantId, locked))
         }
         const all = wanted.map((input) => place(deps, subscriptions.get(input.tenantId) ?? null, input))
-        const added = await stores.usage.addEvents(all.map(({ event }) => event))
+        const added = await stores.usage.addEvents(all.map(({ event }) => event).toSorted(byKey))
+        const earlier = all.flatMap(({ event }) => (added.has(event.id) ? [] : [event]))
+        await assertSame(stores, earlier)
         for (const { target, quantity } of sums(all.filter(({ event }) => added.has(event.id)))) {
           await consume(deps, stores, { tenantId: target.key.tenantId }, target, quantity, own)
         }
@@ -127,6 +131,8 @@ export function createUsage(deps: Deps): Usage {
     },
 
     async withdraw(scope, eventId) {
+      checkScope(scope)
+      parse(Id, eventId, '/eventId')
       try {
         return await storage.run(async (stores) => {
           const event = await stores.usage.getEvent(scope.tenantId, eventId)
@@ -140,9 +146,9 @@ export function createUsage(deps: Deps): Usage {
       }
     },
 
-    summary: (scope) =>
-      storage.read(async (stores) => {
-        const { tenantId } = scope
+    async summary(scope) {
+      const { tenantId, tx } = checkScope(scope)
+      return storage.read(async (stores) => {
         const live = await stores.subscriptions.live(tenantId, mainSlot)
         const standing = standingAt(catalog, live, runtime.clock.now(), deps.gracePeriod)
         const { plan, holder, interval, window } = standing
@@ -164,7 +170,8 @@ export function createUsage(deps: Deps): Usage {
         })
         const { start: windowStart, end: windowEnd } = window
         return { plan: plan?.id ?? null, currency: catalog.currency, windowStart, windowEnd, meters }
-      }, scope.tx),
+      }, tx)
+    },
   }
 }
 
@@ -178,13 +185,32 @@ async function duplicate(
   earlier: UsageEvent,
   event: UsageEvent,
 ): Promise<UsageRecord> {
-  if (earlier.quantity !== event.quantity) {
-    throw coreErrors.idempotency_conflict({
-      detail: `The key was recorded with the quantity ${earlier.quantity}; use a new key for another use.`,
-    })
-  }
+  if (earlier.quantity !== event.quantity) throw otherQuantity(earlier)
   const counter = await stores.usage.counter(target.key)
   return { eventId: earlier.id, duplicate: true, ...recordOf(target, counter ?? { used: 0 }) }
+}
+
+function otherQuantity({ idempotencyKey, quantity }: UsageEvent) {
+  return coreErrors.idempotency_conflict({
+    detail: `The key "${idempotencyKey}" was recorded with the quantity ${quantity}; use a new key for another use.`,
+  })
+}
+
+const nameOf = ({ tenantId, meter, idempotencyKey }: UsageEvent) => JSON.stringify([tenantId, meter, idempotencyKey])
+
+/** Two batches with the same keys write them in the same order, so that neither waits for the other for ever. */
+function byKey(a: UsageEvent, b: UsageEvent): number {
+  return nameOf(a) < nameOf(b) ? -1 : 1
+}
+
+/** @throws ProblemError `idempotency_conflict` if one of them was recorded with another quantity. */
+async function assertSame(stores: BillingStores, events: readonly UsageEvent[]): Promise<void> {
+  if (events.length === 0) return
+  const earlier = new Map((await stores.usage.eventsOf(events)).map((event) => [nameOf(event), event]))
+  for (const event of events) {
+    const found = earlier.get(nameOf(event))
+    if (found && found.quantity !== event.quantity) throw otherQuantity(found)
+  }
 }
 
 /** One sum for each counter, sorted, so that two batches lock counters in the same order. */

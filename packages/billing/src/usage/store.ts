@@ -14,6 +14,8 @@ export interface UsageStore {
   addEvent(event: UsageEvent): Promise<UsageEvent | null>
   /** Writes those that are new and answers their ids. */
   addEvents(events: readonly UsageEvent[]): Promise<ReadonlySet<string>>
+  /** Those that stand for the same tenants, meters and keys, in any order, also ones that others have just committed. */
+  eventsOf(events: readonly UsageEvent[]): Promise<UsageEvent[]>
   getEvent(tenantId: string, id: string): Promise<UsageEvent | null>
   /** False if it was not there. */
   removeEvent(id: string): Promise<boolean>
