@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isProblem, type ProblemError } from '@org/core'
+import { createIdFactory, isProblem, type ProblemError, systemClock, systemRandom } from '@org/core'
 import { recordingLogger, testDatabases } from '@org/core/testing'
 import { createWebhooks, defaultEventTypes, defineEventTypes, memoryStorage } from '@org/webhooks'
 import { knexStorage, migrate } from '@org/webhooks/knex'
@@ -280,6 +280,29 @@ for (const database of await testDatabases()) {
     })
   })
 }
+
+it("joins a host's transaction on SQLite that has not written yet, while another process writes", async () => {
+  const sqlite = (await testDatabases()).find(({ name }) => name === 'sqlite')
+  const opened = await sqlite?.open()
+  if (!opened) throw new Error('SQLite is always there')
+  await migrate(opened.knex)
+  const other = opened.connect()
+  const connection = await other.client.acquireConnection()
+  connection.pragma('busy_timeout = 0')
+  const ids = createIdFactory(systemClock, systemRandom)
+  // Comes between what publishing reads and what it writes.
+  const id = (prefix: string) => {
+    if (prefix === 'msg') {
+      expect(() => connection.exec("delete from webhooks_migrations where name = ''")).toThrow(/locked/)
+    }
+    return ids(prefix)
+  }
+  const { webhooks } = world({ storage: knexStorage(opened.knex), id })
+  await opened.knex.transaction((tx) => webhooks.publish(keyCreated, { tx }))
+  await other.client.releaseConnection(connection)
+  await other.destroy()
+  await opened.close()
+})
 
 it('does not tell of a dead letter that told of a dead letter', async () => {
   const eventTypes = defineEventTypes({ ...defaultEventTypes, 'delivery.dead_lettered': z.looseObject({}) })

@@ -245,7 +245,7 @@ for (const database of await testDatabases()) {
       const target = await receiver()
       const [one, two] = [hosted(knexStorage(opened.knex)), hosted(knexStorage(second))]
       await one.webhooks.endpoints.create(scope, { url: target.url })
-      const total = 300
+      const total = 150
       for (let n = 0; n < total; n++) await one.webhooks.publish(keyCreated)
       const counts = await Promise.all([one.webhooks.drain(), two.webhooks.drain()])
       expect((counts[0]?.delivered ?? 0) + (counts[1]?.delivered ?? 0)).toBe(total)

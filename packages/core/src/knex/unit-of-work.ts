@@ -54,7 +54,11 @@ export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOption
 
   async function joined<T>(tx: Knex.Transaction, work: (stores: Stores, tx: Tx) => Promise<T>): Promise<T> {
     try {
-      return await tx.transaction((savepoint) => work(bind(savepoint), savepoint))
+      return await tx.transaction(async (savepoint) => {
+        // A host that has not written yet would find the lock taken later, between our first read and our first write.
+        if (dialect === 'sqlite') await takeWriteLock(savepoint, options.prefix)
+        return work(bind(savepoint), savepoint)
+      })
     } catch (error) {
       // The host must not go on and commit what is left of a transaction that the database has already undone.
       if (dialect === 'mysql' && endsMysqlTransaction(error)) await outermost(tx).rollback(error)
