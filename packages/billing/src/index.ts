@@ -45,6 +45,7 @@ export type {
 } from './catalog/schema.js'
 export type { Customer, CustomerInput } from './customers/schema.js'
 export type { Customers } from './customers/service.js'
+export type { CustomerStore } from './customers/store.js'
 export type { DueWork } from './due-work/run.js'
 export type { Verification } from './due-work/verify.js'
 export type { Entitlement, EntitlementReason } from './entitlements/schema.js'
@@ -60,6 +61,9 @@ export type {
   ListInvoices,
 } from './invoices/schema.js'
 export type { Invoices } from './invoices/service.js'
+export type { InvoiceFilter, InvoiceStore } from './invoices/store.js'
+export type { Payment } from './payments/schema.js'
+export type { PaymentStore } from './payments/store.js'
 export { type LocalProviderOptions, localProvider } from './provider/local.js'
 export type { ChargeRequest, ChargeResult, PaymentProvider } from './provider/port.js'
 export { memoryStorage } from './storage/memory.js'
@@ -73,8 +77,10 @@ export type {
   SubscriptionStatus,
 } from './subscriptions/schema.js'
 export type { ChangePreview, Subscriptions } from './subscriptions/service.js'
-export type { RecordUsage, UsageRecord, UsageSummary } from './usage/schema.js'
+export type { SubscriptionStore } from './subscriptions/store.js'
+export type { Counter, CounterKey, RecordUsage, UsageEvent, UsageRecord, UsageSummary } from './usage/schema.js'
 export type { RecordOptions, Usage } from './usage/service.js'
+export type { CounterMismatch, UsageStore } from './usage/store.js'
 
 export interface BillingOptions<PlanId extends string, Feature extends string, Meter extends string>
   extends RuntimeOptions {

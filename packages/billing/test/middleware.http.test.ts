@@ -1,5 +1,6 @@
 /** `requireFeature` and `meterUsage` on routes of the host's own, on both frameworks. */
-
+import { once } from 'node:events'
+import { get } from 'node:http'
 import KoaRouter from '@koa/router'
 import { memoryStorage } from '@org/billing'
 import * as onExpress from '@org/billing/express'
@@ -25,6 +26,8 @@ for (const target of httpTargets()) {
   describe(`middleware: ${target.name}`, () => {
     const { billing, clock, types, logger } = billingOn(memoryStorage())
     let server: HttpServer
+    /** Tenants one of whose responses has ended, sent or not. */
+    const closed = new Set<unknown>()
     /** Lets a test hold requests inside of their handlers. */
     let gate: Promise<void> = Promise.resolve()
 
@@ -34,7 +37,8 @@ for (const target of httpTargets()) {
           const options = { context: inExpress }
           const meter = onExpress.meterUsage(billing, 'requests', options)
           const answer = (path: string, status: number) =>
-            app.get(`${prefix}${path}`, meter, async (_req, res) => {
+            app.get(`${prefix}${path}`, meter, async (req, res) => {
+              res.once('close', () => closed.add(req.headers['x-tenant']))
               await gate
               res.status(status).json({ path })
             })
@@ -77,6 +81,7 @@ for (const target of httpTargets()) {
           const meter = onKoa.meterUsage(billing, 'requests', options)
           for (const status of [200, 302, 404, 500]) {
             router.get(`${prefix}/metered/${status}`, meter, async (ctx) => {
+              ctx.res.once('close', () => closed.add(ctx.headers['x-tenant']))
               await gate
               ctx.status = status
               ctx.body = {}
@@ -199,6 +204,28 @@ for (const target of httpTargets()) {
       expect(await used()).toBe(6)
       await weighed('0').expect(422)
       await weighed('7').expect(429)
+    })
+
+    it('a caller that hangs up early pays: its work was done', async () => {
+      const { tenant, used } = as()
+      let open = () => {}
+      gate = new Promise((resolve) => {
+        open = resolve
+      })
+      const { hostname, port, pathname } = new URL(`${server.url}/metered/200`)
+      const asked = get({ hostname, port, path: pathname, headers: { 'x-tenant': tenant } })
+      const hungUp = once(asked, 'error')
+      try {
+        await vi.waitFor(async () => expect(await used()).toBe(1), { timeout: 5000 })
+        asked.destroy(new Error('enough'))
+        await hungUp
+        await vi.waitFor(() => expect(closed.has(tenant)).toBe(true), { timeout: 5000 })
+      } finally {
+        open()
+      }
+      // Memory takes one transaction after another: what the closing began is done after this one.
+      await billing.customers.ensure({ tenantId: tenant })
+      expect(await used()).toBe(1)
     })
 
     it('a client that sends one id with every request still pays for each', async () => {

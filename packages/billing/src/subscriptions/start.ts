@@ -84,5 +84,7 @@ async function carryFree(deps: Deps, stores: BillingStores, started: Subscriptio
   const { tenantId, id: holder, currentPeriodStart: windowStart } = started
   const [last] = await stores.subscriptions.list(tenantId, { status: 'canceled' }, { limit: 1, after: null })
   if (!last || last.billed > 0 || last.endedAt === null || last.currentPeriodEnd <= windowStart) return
+  // A plan that the host no longer sells is nothing to begin again.
+  if (!Object.hasOwn(deps.catalog.plans, last.plan)) return
   await carryUse(deps, stores, last, await readWindow(stores, last), last.endedAt, { holder, windowStart })
 }

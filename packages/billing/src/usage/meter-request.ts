@@ -30,7 +30,8 @@ export async function meterRequest(
   const record = await usage.record({ tenantId, meter, quantity, ...key }, { tx })
   if (!record.duplicate) {
     response.once('close', () => {
-      if (bills(response.statusCode)) return
+      // Whoever hangs up before the answer has no status to show: Koa's is 404 until the handler sets one.
+      if (!response.headersSent || bills(response.statusCode)) return
       usage.withdraw({ tenantId }, record.eventId).catch((error: unknown) => {
         runtime.logger.error('a failed request stays billed', { tenantId, meter, eventId: record.eventId, error })
       })
