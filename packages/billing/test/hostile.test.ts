@@ -241,6 +241,25 @@ for (const place of places) {
       expect(last).toMatchObject({ reason: 'subscription_end', total: 10, periodStart: begun, periodEnd: begun })
     })
 
+    it('a change that is paid after the old period’s end loses no use', async () => {
+      const bank = network()
+      const { scope, use, billing, clock } = setUp('2037-01-01T00:00:00Z', bank.provider)
+      const { id } = await billing.subscriptions.create(scope, { plan: 'pro' })
+      clock.set('2037-01-31T23:59:59Z')
+      bank.down = true
+      await expect(billing.subscriptions.change(scope, id, { interval: 'year' })).rejects.toMatchObject({ status: 503 })
+      clock.set('2037-02-01T00:00:01Z')
+      await use(1500)
+      bank.down = false
+      clock.advance(61_000)
+      expect(await billing.runDueWork()).toMatchObject({ settled: 1, failed: 0 })
+      expect(await billing.subscriptions.get(scope, id)).toMatchObject({ interval: 'year', pendingInvoiceId: null })
+      expect((await billing.usage.summary(scope)).meters[0]).toMatchObject({ used: 1500, overage: 500 })
+      expect(await use(1)).toMatchObject({ used: 1501 })
+      expect(await billing.verify()).toMatchObject({ ok: true })
+      await billing.subscriptions.cancel(scope, id, { when: 'now' })
+    })
+
     it('a key with another quantity is refused in a batch too, and nothing of the batch is kept', async () => {
       const { scope, billing } = setUp('2036-01-01T00:00:00Z')
       const entry = (idempotencyKey: string, quantity: number) => ({

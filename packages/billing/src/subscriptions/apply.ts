@@ -7,7 +7,7 @@ import { usageLines } from '../invoices/lines.js'
 import type { InvoiceLine, PendingChange } from '../invoices/schema.js'
 import type { Payment } from '../payments/schema.js'
 import type { BillingStores } from '../storage/port.js'
-import { carryUse } from '../usage/carry.js'
+import { carryUse, usedAhead } from '../usage/carry.js'
 import { emitSubscription } from './events.js'
 import type { Subscription } from './schema.js'
 
@@ -77,8 +77,13 @@ export async function applyChange(
   if (endsWindow) {
     const ended = await endWindow(deps, stores, scope, subscription, periodStart, 'subscription_change', tx)
     payment = ended.payment
-    const to = { holder: subscription.id, windowStart: periodStart }
-    await carryUse(deps, stores, subscription, ended.used, periodStart, to)
+    const to = { tenantId: subscription.tenantId, holder: subscription.id, windowStart: periodStart }
+    await carryUse(deps, stores, usedAhead(deps, subscription, ended.used, periodStart), to)
+    // A payment that took until after the old period's end: uses since then stand in a window that never comes.
+    const after = { ...subscription, currentPeriodStart: subscription.currentPeriodEnd }
+    if (deps.runtime.clock.now() >= subscription.currentPeriodEnd) {
+      await carryUse(deps, stores, await closeWindow(stores, after, [...ended.used.keys()]), to)
+    }
   }
   const changed: Subscription = {
     ...subscription,

@@ -9,7 +9,7 @@ import { issueInvoice } from '../invoices/issue.js'
 import { planLine } from '../invoices/lines.js'
 import type { Payment } from '../payments/schema.js'
 import type { BillingStores } from '../storage/port.js'
-import { carryUse } from '../usage/carry.js'
+import { carryUse, usedAhead } from '../usage/carry.js'
 import { readWindow } from './apply.js'
 import { emitSubscription } from './events.js'
 import { mainSlot, type Subscription } from './schema.js'
@@ -86,5 +86,6 @@ async function carryFree(deps: Deps, stores: BillingStores, started: Subscriptio
   if (!last || last.billed > 0 || last.endedAt === null || last.currentPeriodEnd <= windowStart) return
   // A plan that the host no longer sells is nothing to begin again.
   if (!Object.hasOwn(deps.catalog.plans, last.plan)) return
-  await carryUse(deps, stores, last, await readWindow(stores, last), last.endedAt, { holder, windowStart })
+  const ahead = usedAhead(deps, last, await readWindow(stores, last), last.endedAt)
+  await carryUse(deps, stores, ahead, { tenantId, holder, windowStart })
 }

@@ -1,4 +1,4 @@
-/** What was used ahead of its time in a window that ends early. */
+/** What goes along into the next window when one ends early. */
 import { prorate } from '../arithmetic/prorate.js'
 import { planOfRow } from '../catalog/define.js'
 import type { Deps } from '../deps.js'
@@ -6,29 +6,44 @@ import type { BillingStores } from '../storage/port.js'
 import type { Subscription } from '../subscriptions/schema.js'
 import type { CounterKey } from './schema.js'
 
+type Window = Pick<CounterKey, 'tenantId' | 'holder' | 'windowStart'>
+
 /**
- * Counts again, in the window that follows, what was used of the included beyond its share of the time until `at`: the
- * time that is left was given back or never paid for, and without this each change to and fro would bring a fresh quota.
+ * What was used of the included beyond its share of the time until `at`, by meter: the time that is left was given back
+ * or never paid for, and without this each change to and fro would bring a fresh quota.
  */
-export async function carryUse(
-  { catalog, runtime }: Deps,
-  stores: BillingStores,
+export function usedAhead(
+  { catalog }: Pick<Deps, 'catalog'>,
   from: Subscription,
   used: ReadonlyMap<string, number>,
   at: number,
-  to: Pick<CounterKey, 'holder' | 'windowStart'>,
-): Promise<void> {
-  const { tenantId, interval, currentPeriodStart: start, currentPeriodEnd: end } = from
+): Map<string, number> {
+  const { interval, currentPeriodStart: start, currentPeriodEnd: end } = from
   const { meters } = planOfRow(catalog, from)
-  for (const [meter, units] of [...used].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  const ahead = new Map<string, number>()
+  for (const [meter, units] of used) {
     const included = meters[meter]?.included[interval] ?? null
     if (included === null) continue
     const earned = included - prorate({ amount: included, start, end, from: at })
-    const quantity = Math.min(units, included) - earned
-    if (quantity <= 0) continue
+    ahead.set(meter, Math.max(0, Math.min(units, included) - earned))
+  }
+  return ahead
+}
+
+/** Counts these units again in a window, whatever its limit. */
+export async function carryUse(
+  { runtime }: Pick<Deps, 'runtime'>,
+  stores: BillingStores,
+  units: ReadonlyMap<string, number>,
+  to: Window,
+): Promise<void> {
+  // Sorted: counters are locked in the same order by everyone.
+  for (const [meter, quantity] of [...units].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (quantity === 0) continue
     const id = runtime.id('use')
-    const key = { tenantId, meter, ...to }
-    await stores.usage.addEvent({ ...key, id, quantity, idempotencyKey: id, time: at, createdAt: runtime.clock.now() })
+    const key = { ...to, meter }
+    const now = runtime.clock.now()
+    await stores.usage.addEvent({ ...key, id, quantity, idempotencyKey: id, time: now, createdAt: now })
     await stores.usage.consume(key, quantity, null)
   }
 }
