@@ -39,5 +39,5 @@ export { type MemoryRows, MemoryTable, type MemoryTableOptions, newestFirst } fr
 export { decodeCursor, encodeCursor, type Page, PageQuery, pageOf, paginate, type Slice } from './paging.js'
 export type { Clock, IdFactory, Logger, Random, Runtime, RuntimeOptions } from './runtime.js'
 export type { Storage, Tx } from './storage.js'
-export { Text } from './text.js'
+export { Id, IdParams, Text } from './text.js'
 export { Time, TimeParam, TimeView } from './time.js'

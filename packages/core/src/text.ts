@@ -5,3 +5,13 @@ import { z } from 'zod'
  * pair, which would come back as another character. Narrow it with `.min()` and `.max()`.
  */
 export const Text = z.string().regex(/^[^\0\p{Cs}]*$/u, 'must not hold a NUL or half a surrogate pair')
+
+/** An id of ours, in a path or a filter. */
+export const Id = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[\w-]+$/, 'must be letters, digits, _ and -')
+
+/** The path of a route about one thing. */
+export const IdParams = z.object({ id: Id })

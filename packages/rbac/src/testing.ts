@@ -7,24 +7,11 @@
  */
 import assert from 'node:assert/strict'
 import type { Tx } from '@org/core'
+import { type ContractCase, contractCase } from '@org/core/testing'
 import type { Assignment, AuditEntry, RbacStorage } from './index.js'
 
-export interface OpenStorage {
-  /** Empty, and migrated. */
-  storage: RbacStorage
-  /** A transaction of the host's on the same database; its end is the end of `work`. */
-  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
-  close(): Promise<void>
-}
-
-export interface ContractCase {
-  name: string
-  /** Opens a storage of its own, and closes it. @throws AssertionError */
-  run(open: () => Promise<OpenStorage>): Promise<void>
-}
-
-export const storageContract: readonly ContractCase[] = [
-  contract('adds an assignment once for each member and role', async ({ storage }) => {
+export const storageContract: readonly ContractCase<RbacStorage>[] = [
+  contractCase('adds an assignment once for each member and role', async ({ storage }) => {
     const first = assignment({ id: 'asg_1' })
     const twin = assignment({ id: 'asg_2' })
     const added = await storage.run(async ({ assignments }) => [
@@ -35,7 +22,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(await ofUser(storage, 't1', 'ann'), [first])
   }),
 
-  contract('tells tenants and members apart, and letters by case', async ({ storage }) => {
+  contractCase('tells tenants and members apart, and letters by case', async ({ storage }) => {
     const rows = [
       assignment({ id: 'asg_1' }),
       assignment({ id: 'asg_2', tenantId: 'T1' }),
@@ -47,7 +34,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(await ofUser(storage, 't3', 'ann'), [])
   }),
 
-  contract('finds members by their roles, and one assignment', async ({ storage }) => {
+  contractCase('finds members by their roles, and one assignment', async ({ storage }) => {
     const owner = assignment({ id: 'asg_1' })
     const reader = assignment({ id: 'asg_2', userId: 'bob', role: 'read_only' })
     await add(storage, owner, reader, assignment({ id: 'asg_3', tenantId: 't2' }))
@@ -63,7 +50,7 @@ export const storageContract: readonly ContractCase[] = [
     })
   }),
 
-  contract('removes an assignment once', async ({ storage }) => {
+  contractCase('removes an assignment once', async ({ storage }) => {
     await add(storage, assignment({ id: 'asg_1' }))
     const removed = await storage.run(async ({ assignments }) => [
       await assignments.remove('asg_1'),
@@ -73,7 +60,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(await ofUser(storage, 't1', 'ann'), [])
   }),
 
-  contract('lists assignments by filter, the newest first, slice by slice', async ({ storage }) => {
+  contractCase('lists assignments by filter, the newest first, slice by slice', async ({ storage }) => {
     const rows = ['ann', 'bob', 'cyd'].map((userId, i) => assignment({ id: `asg_${i}`, userId }))
     await add(storage, ...rows, assignment({ id: 'asg_9', userId: 'dan', role: 'admin' }))
     await add(storage, assignment({ id: 'asg_8', tenantId: 't2' }))
@@ -88,7 +75,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(await list({ userId: 'bob', role: 'admin' }, null), [])
   }),
 
-  contract('keeps an entry as it is', async ({ storage }) => {
+  contractCase('keeps an entry as it is', async ({ storage }) => {
     const full = entry({
       id: 'aud_1',
       eventId: 'evt_1',
@@ -105,7 +92,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(await entries(storage, {}), [full, entry({ id: 'aud_0' })])
   }),
 
-  contract('records an event once in a tenant', async ({ storage }) => {
+  contractCase('records an event once in a tenant', async ({ storage }) => {
     await addEntries(storage, entry({ id: 'aud_1', eventId: 'evt_1' }), entry({ id: 'aud_2', eventId: 'evt_1' }))
     await addEntries(storage, entry({ id: 'aud_3', eventId: 'evt_1', tenantId: 't2' }))
     await addEntries(storage, entry({ id: 'aud_4' }), entry({ id: 'aud_5' }))
@@ -113,7 +100,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(await idsOf(storage, {}, 't2'), ['aud_3'])
   }),
 
-  contract('filters the log by actor, action, resource and time', async ({ storage }) => {
+  contractCase('filters the log by actor, action, resource and time', async ({ storage }) => {
     const key = (id: string) => ({ type: 'key', id })
     await addEntries(
       storage,
@@ -131,7 +118,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(await idsOf(storage, { user: 'ann', action: 'key.revoked', from: 301 }), [])
   }),
 
-  contract('pages through entries of one moment', async ({ storage }) => {
+  contractCase('pages through entries of one moment', async ({ storage }) => {
     await addEntries(
       storage,
       entry({ id: 'aud_3', time: 1 }),
@@ -146,7 +133,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(await page([1, 'aud_3']), [])
   }),
 
-  contract('keeps all of a transaction or none of it', async ({ storage, transaction }) => {
+  contractCase('keeps all of a transaction or none of it', async ({ storage, transaction }) => {
     const write = (tx?: Tx) =>
       storage.run(async ({ tenants, assignments, audit }) => {
         await tenants.lock('t1')
@@ -173,20 +160,6 @@ export const storageContract: readonly ContractCase[] = [
     assert.equal((await entries(storage, {})).length, 1)
   }),
 ]
-
-function contract(name: string, check: (opened: OpenStorage) => Promise<void>): ContractCase {
-  return {
-    name,
-    async run(open) {
-      const opened = await open()
-      try {
-        await check(opened)
-      } finally {
-        await opened.close()
-      }
-    },
-  }
-}
 
 function assignment(fields: Partial<Assignment>): Assignment {
   return { id: 'asg_0', tenantId: 't1', userId: 'ann', role: 'owner', createdAt: 1_767_225_600_123, ...fields }

@@ -1,7 +1,6 @@
 import { type Actor, type DomainEvent, encodeCursor } from '@org/core'
-import { fakeClock, recordingLogger } from '@org/core/testing'
-import { createRbac, memoryStorage, predefinedRoles, rbacErrors } from '@org/rbac'
-import type { OpenStorage } from '@org/rbac/testing'
+import { fakeClock, type OpenTarget, recordingLogger } from '@org/core/testing'
+import { createRbac, memoryStorage, predefinedRoles, type RbacStorage, rbacErrors } from '@org/rbac'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { storages } from './storages.js'
 
@@ -10,7 +9,7 @@ const user = (id: string): Actor => ({ type: 'user', id })
 
 for (const { name, missing, open } of await storages()) {
   describe.skipIf(missing)(`assignments on ${name}`, () => {
-    let opened: OpenStorage
+    let opened: OpenTarget<RbacStorage>
     let tenants = 0
     let tenantId = ''
     let events: DomainEvent[] = []

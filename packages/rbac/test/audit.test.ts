@@ -1,7 +1,6 @@
 import { type DomainEvent, encodeCursor, memoryDatabase, type RequestContext } from '@org/core'
-import { fakeClock, recordingLogger } from '@org/core/testing'
-import { createRbac, type LogEntry, type Rbac } from '@org/rbac'
-import type { OpenStorage } from '@org/rbac/testing'
+import { fakeClock, type OpenTarget, recordingLogger } from '@org/core/testing'
+import { createRbac, type LogEntry, type Rbac, type RbacStorage } from '@org/rbac'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { storages } from './storages.js'
 
@@ -9,7 +8,7 @@ const logger = recordingLogger()
 
 for (const { name, missing, open } of await storages()) {
   describe.skipIf(missing)(`the audit log on ${name}`, () => {
-    let opened: OpenStorage
+    let opened: OpenTarget<RbacStorage>
     let rbac: Rbac
     let tenants = 0
     let tenantId = ''

@@ -1,9 +1,9 @@
 /** Two processes on one real database at the same moment. */
 import type { Actor } from '@org/core'
-import { recordingLogger } from '@org/core/testing'
+import { type OpenTarget, recordingLogger } from '@org/core/testing'
 import { createRbac, type RbacStorage } from '@org/rbac'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type OpenTarget, storages } from './storages.js'
+import { storages } from './storages.js'
 
 const logger = recordingLogger()
 const user = (id: string): Actor => ({ type: 'user', id })
@@ -23,7 +23,7 @@ function barrier(count: number): () => Promise<void> {
 
 for (const { name, missing, open } of await storages()) {
   describe.skipIf(missing)(`at the same moment on ${name}`, () => {
-    let opened: OpenTarget
+    let opened: OpenTarget<RbacStorage>
     const make = (storage: RbacStorage) => createRbac({ storage, logger })
     let here: ReturnType<typeof make>
     let there: ReturnType<typeof make>

@@ -6,29 +6,15 @@
  * ```
  */
 import assert from 'node:assert/strict'
-import type { Tx } from '@org/core'
+import { type ContractCase, contractCase } from '@org/core/testing'
 import type { Attempt, StoredDelivery } from './deliveries/schema.js'
 import type { Claimed, ClaimRequest } from './deliveries/store.js'
 import type { StoredEndpoint } from './endpoints/schema.js'
 import type { StoredMessage } from './messages/schema.js'
 import type { WebhooksStorage } from './storage/port.js'
 
-export interface OpenStorage {
-  /** Empty, and migrated. */
-  storage: WebhooksStorage
-  /** A transaction of the host's on the same database; its end is the end of `work`. */
-  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
-  close(): Promise<void>
-}
-
-export interface ContractCase {
-  name: string
-  /** Opens a storage of its own, and closes it. @throws AssertionError */
-  run(open: () => Promise<OpenStorage>): Promise<void>
-}
-
-export const storageContract: readonly ContractCase[] = [
-  contract('keeps an endpoint as it is, for its own tenant alone', async ({ storage }) => {
+export const storageContract: readonly ContractCase<WebhooksStorage>[] = [
+  contractCase('keeps an endpoint as it is, for its own tenant alone', async ({ storage }) => {
     const row = endpoint({ eventTypes: ['key.*'], channels: ['eu'], metadata: { Team: 'Ünïcode 🪝' } })
     const other = endpoint({ id: 'ep_2', tenantId: 'T1' })
     await storage.run(async ({ endpoints }) => {
@@ -52,7 +38,7 @@ export const storageContract: readonly ContractCase[] = [
     })
   }),
 
-  contract('lists endpoints the newest first, page by page', async ({ storage }) => {
+  contractCase('lists endpoints the newest first, page by page', async ({ storage }) => {
     const rows = ['ep_1', 'ep_2', 'ep_3'].map((id) => endpoint({ id }))
     await storage.run(async ({ endpoints }) => {
       for (const row of rows) await endpoints.insert(row)
@@ -65,7 +51,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(await page(['ep_2']), ['ep_1'])
   }),
 
-  contract('publishes once for each idempotency key of a tenant', async ({ storage }) => {
+  contractCase('publishes once for each idempotency key of a tenant', async ({ storage }) => {
     const keyed = message({ idempotencyKey: 'k' })
     const insert = (row: StoredMessage) => storage.run(({ messages }) => messages.insertOrFind(row))
     assert.equal(await insert(keyed), null)
@@ -84,7 +70,7 @@ export const storageContract: readonly ContractCase[] = [
     })
   }),
 
-  contract('goes on after a taken idempotency key in the same transaction', async ({ storage }) => {
+  contractCase('goes on after a taken idempotency key in the same transaction', async ({ storage }) => {
     await storage.run(async ({ messages }) => {
       await messages.insertOrFind(message({ idempotencyKey: 'k' }))
       assert.equal((await messages.insertOrFind(message({ id: 'msg_2', idempotencyKey: 'k' })))?.id, 'msg_1')
@@ -94,7 +80,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(found.map(({ id }) => id).sort(), ['msg_1', 'msg_3'])
   }),
 
-  contract('claims what is due, the longest due first, and counts the attempt', async ({ storage }) => {
+  contractCase('claims what is due, the longest due first, and counts the attempt', async ({ storage }) => {
     await addDeliveries(
       storage,
       delivery({ id: 'del_1', dueAt: 900 }),
@@ -116,13 +102,13 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual((await claim(storage)).deliveries, [])
   }),
 
-  contract('claims no more than it is asked for, nor what comes due later', async ({ storage }) => {
+  contractCase('claims no more than it is asked for, nor what comes due later', async ({ storage }) => {
     await addDeliveries(storage, ...[1, 2, 3].map((n) => delivery({ id: `del_${n}`, dueAt: n })))
     assert.deepEqual(idsOf(await claim(storage, { dueBy: 2 })), ['del_1', 'del_2'])
     assert.deepEqual(idsOf(await claim(storage, { limit: 1 })), ['del_3'])
   }),
 
-  contract('claims an expired lease again, and tells', async ({ storage }) => {
+  contractCase('claims an expired lease again, and tells', async ({ storage }) => {
     await addDeliveries(storage, delivery({ dueAt: 900 }))
     const first = await claim(storage, { leaseUntil: 1500 })
     assert.deepEqual((await claim(storage, { now: 1499, dueBy: 1499, token: 'lease_2' })).deliveries, [])
@@ -131,7 +117,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(second.deliveries, [delivery({ attempts: 2, step: 2, leaseToken: 'lease_2', dueAt: 5000 })])
   }),
 
-  contract("caps one endpoint's deliveries, so that its backlog hides nobody's", async ({ storage }) => {
+  contractCase("caps one endpoint's deliveries, so that its backlog hides nobody's", async ({ storage }) => {
     const backlog = Array.from({ length: 30 }, (_, n) =>
       delivery({ id: `del_a${10 + n}`, endpointId: 'ep_a', dueAt: n }),
     )
@@ -145,7 +131,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(idsOf(claimed), ['del_a10', 'del_a11', 'del_b'])
   }),
 
-  contract('locks and patches many', async ({ storage }) => {
+  contractCase('locks and patches many', async ({ storage }) => {
     await addDeliveries(storage, delivery({ id: 'del_1' }), delivery({ id: 'del_2' }), delivery({ id: 'del_3' }))
     await storage.run(async ({ deliveries }) => {
       const locked = await deliveries.lockAll(['del_1', 'del_2', 'del_9'])
@@ -163,7 +149,7 @@ export const storageContract: readonly ContractCase[] = [
     ])
   }),
 
-  contract('filters the list', async ({ storage }) => {
+  contractCase('filters the list', async ({ storage }) => {
     await addDeliveries(
       storage,
       delivery({ id: 'del_1', endpointId: 'ep_2' }),
@@ -184,7 +170,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(await ids({ status: 'dead_letter', endpointId: 'ep_2' }), [])
   }),
 
-  contract('releases and cancels what an endpoint has', async ({ storage }) => {
+  contractCase('releases and cancels what an endpoint has', async ({ storage }) => {
     await addDeliveries(
       storage,
       delivery({ id: 'del_1', status: 'held' }),
@@ -205,7 +191,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(await get('del_4'), delivery({ id: 'del_4', status: 'dead_letter' }))
   }),
 
-  contract('logs attempts, the latest first', async ({ storage }) => {
+  contractCase('logs attempts, the latest first', async ({ storage }) => {
     const rows = [1, 2, 10].map((number) => attempt({ number, responseBody: 'naïve 🪝 "quoted"' }))
     await storage.run(async ({ deliveries }) => {
       await deliveries.insertAttempts([])
@@ -217,7 +203,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.deepEqual(await list([2]), [rows[0]])
   }),
 
-  contract('inserts thousands of deliveries at once', async ({ storage }) => {
+  contractCase('inserts thousands of deliveries at once', async ({ storage }) => {
     await addDeliveries(
       storage,
       ...Array.from({ length: 1200 }, (_, n) => delivery({ id: `del_${n}`, endpointId: `ep_${n}` })),
@@ -225,7 +211,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.equal((await claim(storage, { limit: 2000 })).deliveries.length, 1200)
   }),
 
-  contract("leaves nothing when the host's transaction rolls back", async ({ storage, transaction }) => {
+  contractCase("leaves nothing when the host's transaction rolls back", async ({ storage, transaction }) => {
     const rollBack = new Error('roll back')
     const failed = transaction(async (tx) => {
       await storage.run(async ({ endpoints, messages, deliveries }) => {
@@ -246,7 +232,7 @@ export const storageContract: readonly ContractCase[] = [
     })
   }),
 
-  contract(
+  contractCase(
     "undoes joined work that fails and leaves the host's transaction usable",
     async ({ storage, transaction }) => {
       await transaction(async (tx) => {
@@ -265,20 +251,6 @@ export const storageContract: readonly ContractCase[] = [
     },
   ),
 ]
-
-function contract(name: string, work: (opened: OpenStorage) => Promise<void>): ContractCase {
-  return {
-    name,
-    async run(open) {
-      const opened = await open()
-      try {
-        await work(opened)
-      } finally {
-        await opened.close()
-      }
-    },
-  }
-}
 
 async function addDeliveries(storage: WebhooksStorage, ...rows: StoredDelivery[]): Promise<void> {
   await storage.run(({ deliveries }) => deliveries.insert(rows))

@@ -1,6 +1,5 @@
-import { PageQuery, pageOf, type Route, route } from '@org/core'
+import { IdParams, PageQuery, pageOf, type Route, route } from '@org/core'
 import { webhooksErrors } from '../errors.js'
-import { IdParams } from '../params.js'
 import { AttemptView, DeadLetterQuery, DeliveryQuery, DeliveryView } from './schema.js'
 import type { DeadLettersService, DeliveriesService } from './service.js'
 

@@ -1,6 +1,5 @@
-import { PageQuery, Time, TimeView } from '@org/core'
+import { Id, PageQuery, Time, TimeView } from '@org/core'
 import { z } from 'zod'
-import { Id } from '../params.js'
 
 /**
  * - `pending`: to be sent, now or when the next attempt is due

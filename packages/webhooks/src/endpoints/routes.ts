@@ -1,6 +1,5 @@
-import { PageQuery, pageOf, type Route, route, type Scope } from '@org/core'
+import { IdParams, PageQuery, pageOf, type Route, route, type Scope } from '@org/core'
 import { webhooksErrors } from '../errors.js'
-import { IdParams } from '../params.js'
 import {
   CreateEndpoint,
   EndpointView,

@@ -1,13 +1,9 @@
-import { Time, TimeView } from '@org/core'
+import { Text, Time, TimeView } from '@org/core'
 import { z } from 'zod'
 
 const Label = z.string().min(1).max(128)
 
-/** PostgreSQL stores no NUL in text. */
-const Description = z
-  .string()
-  .max(1024)
-  .regex(/^[^\0]*$/, 'must not hold a NUL character')
+const Description = Text.max(1024)
 
 /** Free-form text by name, for the host and its customers. */
 const Metadata = z.record(Label, z.string().max(1024)).refine((value) => Object.keys(value).length <= 50, {

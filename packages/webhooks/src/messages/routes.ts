@@ -1,5 +1,4 @@
-import { type Route, route } from '@org/core'
-import { IdParams } from '../params.js'
+import { IdParams, type Route, route } from '@org/core'
 import { MessageView } from './schema.js'
 import type { MessagesService } from './service.js'
 
