@@ -112,6 +112,32 @@ for (const place of places) {
       expect((await one.billing.entitlements.check(use.tenantId, 'requests')).used).toBe(2)
     })
 
+    it('batches with the same keys in opposite order do not wait for each other for ever', async () => {
+      const { one } = two()
+      await one.billing.subscriptions.create({ tenantId: 'crossed' }, { plan: 'pro' })
+      await one.billing.usage.record({ tenantId: 'crossed', meter: 'requests' })
+      // Connected beforehand, so that they run side by side.
+      await Promise.all(
+        Array.from({ length: 8 }, () =>
+          world.transaction((tx) => one.billing.customers.ensure({ tenantId: 'crossed', tx })),
+        ),
+      )
+      // More than one INSERT takes.
+      const batch = Array.from({ length: 300 }, (_, i) => ({
+        tenantId: 'crossed',
+        meter: 'requests' as const,
+        idempotencyKey: `k${i}`,
+      }))
+      const results = await Promise.all(
+        Array.from({ length: 8 }, (_, i) =>
+          // In transactions of the host's: nobody tries those again.
+          world.transaction((tx) => one.billing.usage.recordBatch(i % 2 ? batch : batch.toReversed(), { tx })),
+        ),
+      )
+      expect(results.reduce((sum, result) => sum + result.recorded, 0)).toBe(300)
+      expect((await one.billing.entitlements.check('crossed', 'requests')).used).toBe(301)
+    })
+
     it('uses during a renewal are billed in the one period or in the other', async () => {
       const { one, other } = two()
       const scope = { tenantId: 'edge' }

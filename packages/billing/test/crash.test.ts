@@ -7,7 +7,7 @@ import { fakeClock, testDatabases } from '@org/core/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { billingOn } from './kit.js'
 
-const total = 150
+const total = 100
 
 function startScheduler(config: unknown, now: number, provider: string) {
   const file = fileURLToPath(new URL('crash-scheduler.ts', import.meta.url))

@@ -1,5 +1,5 @@
 import { type MemoryRows, MemoryTable, type MemoryTransaction } from '@org/core'
-import type { Counter, CounterKey, UsageEvent } from '../usage/schema.js'
+import { type Counter, type CounterKey, newCounter, type UsageEvent } from '../usage/schema.js'
 import type { UsageStore } from '../usage/store.js'
 
 export interface MemoryUsageRows {
@@ -91,9 +91,4 @@ export function memoryUsage(rows: MemoryUsageRows, tx: MemoryTransaction): Usage
       return { checked: all.length, wrong, next: all.length === limit ? (all.at(-1) ?? null) : null }
     },
   }
-}
-
-export function newCounter({ tenantId, holder, meter, windowStart }: CounterKey): Counter {
-  const marks = { markedLimit: -1, alerted: 0, exceeded: false }
-  return { tenantId, holder, meter, windowStart, used: 0, closed: false, ...marks }
 }

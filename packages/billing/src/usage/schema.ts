@@ -67,6 +67,12 @@ export interface Counter extends CounterKey {
   exceeded: boolean
 }
 
+/** A counter that nothing was counted in. */
+export function newCounter({ tenantId, holder, meter, windowStart }: CounterKey): Counter {
+  const marks = { markedLimit: -1, alerted: 0, exceeded: false }
+  return { tenantId, holder, meter, windowStart, used: 0, closed: false, ...marks }
+}
+
 export const UsageRecord = z.object({
   eventId: z.string(),
   /** Whether this key had been recorded before; nothing was counted then. */
