@@ -6,25 +6,13 @@
  * ```
  */
 import assert from 'node:assert/strict'
-import type { Tx } from '@org/core'
+import { type ContractCase, contractCase } from '@org/core/testing'
 import type { Customer } from './customers/schema.js'
 import type { Invoice } from './invoices/schema.js'
 import type { Payment } from './payments/schema.js'
 import type { BillingStorage } from './storage/port.js'
 import type { Subscription } from './subscriptions/schema.js'
 import type { UsageEvent } from './usage/schema.js'
-
-/** An empty storage, and how the host opens a transaction on the same database. */
-export interface ContractStorage {
-  storage: BillingStorage
-  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
-  close(): Promise<void>
-}
-
-export interface ContractCase {
-  name: string
-  run(open: () => Promise<ContractStorage>): Promise<void>
-}
 
 const time = Date.UTC(2026, 0, 31)
 
@@ -122,24 +110,9 @@ const use = (id: string, more: Partial<UsageEvent> = {}): UsageEvent => {
   return { ...event, ...more }
 }
 
-/** Makes a case that closes what it opened. */
-function test(name: string, body: (given: ContractStorage) => Promise<void>): ContractCase {
-  return {
-    name,
-    async run(open) {
-      const given = await open()
-      try {
-        await body(given)
-      } finally {
-        await given.close()
-      }
-    },
-  }
-}
-
 /** Every storage of `@org/billing` passes these. */
-export const storageContract: readonly ContractCase[] = [
-  test('rows come back as they went in', async ({ storage }) => {
+export const storageContract: readonly ContractCase<BillingStorage>[] = [
+  contractCase('rows come back as they went in', async ({ storage }) => {
     await storage.run(async (stores) => {
       assert.equal(await stores.customers.insertOrFind(customer), null)
       assert.deepEqual(await stores.customers.insertOrFind({ ...customer, id: 'cus_2', balance: 0 }), customer)
@@ -157,24 +130,27 @@ export const storageContract: readonly ContractCase[] = [
     })
   }),
 
-  test('another tenant’s rows are not there, nor those of a tenant whose name differs in case', async ({ storage }) => {
-    await storage.run(async (stores) => {
-      await stores.subscriptions.insert(subscription)
-      await stores.invoices.insert(invoice)
-      await stores.usage.addEvent(use('use_1'))
-    })
-    for (const tenant of ['b', 'A']) {
-      await storage.read(async (stores) => {
-        assert.equal(await stores.subscriptions.get(tenant, 'sub_1'), null)
-        assert.equal(await stores.subscriptions.live(tenant, 'main'), null)
-        assert.equal(await stores.invoices.get(tenant, 'inv_1'), null)
-        assert.equal(await stores.usage.getEvent(tenant, 'use_1'), null)
-        assert.deepEqual(await stores.invoices.list(tenant, {}, { limit: 9, after: null }), [])
+  contractCase(
+    'another tenant’s rows are not there, nor those of a tenant whose name differs in case',
+    async ({ storage }) => {
+      await storage.run(async (stores) => {
+        await stores.subscriptions.insert(subscription)
+        await stores.invoices.insert(invoice)
+        await stores.usage.addEvent(use('use_1'))
       })
-    }
-  }),
+      for (const tenant of ['b', 'A']) {
+        await storage.read(async (stores) => {
+          assert.equal(await stores.subscriptions.get(tenant, 'sub_1'), null)
+          assert.equal(await stores.subscriptions.live(tenant, 'main'), null)
+          assert.equal(await stores.invoices.get(tenant, 'inv_1'), null)
+          assert.equal(await stores.usage.getEvent(tenant, 'use_1'), null)
+          assert.deepEqual(await stores.invoices.list(tenant, {}, { limit: 9, after: null }), [])
+        })
+      }
+    },
+  ),
 
-  test('unique keys: one customer, one live subscription, one invoice a period', async ({ storage }) => {
+  contractCase('unique keys: one customer, one live subscription, one invoice a period', async ({ storage }) => {
     await storage.run(async (stores) => {
       await stores.subscriptions.insert(subscription)
       assert.equal(await stores.subscriptions.insert({ ...subscription, id: 'sub_2' }), false)
@@ -190,30 +166,33 @@ export const storageContract: readonly ContractCase[] = [
     })
   }),
 
-  test('what is due comes in order, page by page; what ended or is incomplete does not', async ({ storage }) => {
-    await storage.run(async (stores) => {
-      const row = (id: string, currentPeriodEnd: number, more: Partial<Subscription> = {}) =>
-        stores.subscriptions.insert({ ...subscription, id, tenantId: id, currentPeriodEnd, ...more })
-      await row('c', 10)
-      await row('b', 10)
-      await row('a', 20)
-      await row('d', 21)
-      await row('e', 5, { liveSlot: null })
-      await row('f', 5, { status: 'incomplete' })
-      const first = await stores.subscriptions.due(20, { limit: 2, after: null })
-      assert.deepEqual(
-        first.map((found) => found.id),
-        ['b', 'c'],
-      )
-      const rest = await stores.subscriptions.due(20, { limit: 2, after: [10, 'c'] })
-      assert.deepEqual(
-        rest.map((found) => found.id),
-        ['a'],
-      )
-    })
-  }),
+  contractCase(
+    'what is due comes in order, page by page; what ended or is incomplete does not',
+    async ({ storage }) => {
+      await storage.run(async (stores) => {
+        const row = (id: string, currentPeriodEnd: number, more: Partial<Subscription> = {}) =>
+          stores.subscriptions.insert({ ...subscription, id, tenantId: id, currentPeriodEnd, ...more })
+        await row('c', 10)
+        await row('b', 10)
+        await row('a', 20)
+        await row('d', 21)
+        await row('e', 5, { liveSlot: null })
+        await row('f', 5, { status: 'incomplete' })
+        const first = await stores.subscriptions.due(20, { limit: 2, after: null })
+        assert.deepEqual(
+          first.map((found) => found.id),
+          ['b', 'c'],
+        )
+        const rest = await stores.subscriptions.due(20, { limit: 2, after: [10, 'c'] })
+        assert.deepEqual(
+          rest.map((found) => found.id),
+          ['a'],
+        )
+      })
+    },
+  ),
 
-  test('numbers follow one another, and a rollback gives its number back', async ({ storage, transaction }) => {
+  contractCase('numbers follow one another, and a rollback gives its number back', async ({ storage, transaction }) => {
     const next = () => storage.run((stores) => stores.invoices.nextNumber('invoice'))
     assert.deepEqual([await next(), await next()], [1, 2])
     const rolledBack = transaction(async (tx) => {
@@ -225,7 +204,7 @@ export const storageContract: readonly ContractCase[] = [
     assert.equal(await storage.run((stores) => stores.invoices.nextNumber('credit_note')), 1)
   }),
 
-  test('a payment is settled once', async ({ storage }) => {
+  contractCase('a payment is settled once', async ({ storage }) => {
     const outcome = { status: 'succeeded', reference: 'x', declineCode: null, settledAt: time } as const
     await storage.run(async (stores) => {
       await stores.payments.insert(payment)
@@ -238,7 +217,7 @@ export const storageContract: readonly ContractCase[] = [
     })
   }),
 
-  test('a counter takes what fits, in one step, until it is closed', async ({ storage }) => {
+  contractCase('a counter takes what fits, in one step, until it is closed', async ({ storage }) => {
     await storage.run(async ({ usage }) => {
       assert.equal(await usage.counter(key), null)
       assert.equal(await usage.consume(key, 11, 10), null)
@@ -260,7 +239,7 @@ export const storageContract: readonly ContractCase[] = [
     })
   }),
 
-  test('a key counts once for a tenant and meter', async ({ storage }) => {
+  contractCase('a key counts once for a tenant and meter', async ({ storage }) => {
     await storage.run(async ({ usage }) => {
       assert.equal(await usage.addEvent(use('1', { idempotencyKey: 'k' })), null)
       assert.equal((await usage.addEvent(use('2', { idempotencyKey: 'k' })))?.id, '1')
@@ -276,7 +255,7 @@ export const storageContract: readonly ContractCase[] = [
     })
   }),
 
-  test('recounting finds a counter that is not the sum of its events', async ({ storage }) => {
+  contractCase('recounting finds a counter that is not the sum of its events', async ({ storage }) => {
     await storage.run(async ({ usage }) => {
       await usage.addEvents([use('1'), use('2'), use('3', { tenantId: 'b' })])
       await usage.consume(key, 4, null)
@@ -289,15 +268,18 @@ export const storageContract: readonly ContractCase[] = [
     })
   }),
 
-  test('an error undoes the work and leaves the host’s transaction usable', async ({ storage, transaction }) => {
-    await transaction(async (tx) => {
-      const failing = storage.run(async (stores) => {
-        await stores.usage.consume(key, 5, null)
-        throw new Error('no')
-      }, tx)
-      await assert.rejects(failing, /no/)
-      await storage.run((stores) => stores.usage.consume(key, 1, null), tx)
-    })
-    assert.equal((await storage.read((stores) => stores.usage.counter(key)))?.used, 1)
-  }),
+  contractCase(
+    'an error undoes the work and leaves the host’s transaction usable',
+    async ({ storage, transaction }) => {
+      await transaction(async (tx) => {
+        const failing = storage.run(async (stores) => {
+          await stores.usage.consume(key, 5, null)
+          throw new Error('no')
+        }, tx)
+        await assert.rejects(failing, /no/)
+        await storage.run((stores) => stores.usage.consume(key, 1, null), tx)
+      })
+      assert.equal((await storage.read((stores) => stores.usage.counter(key)))?.used, 1)
+    },
+  ),
 ]

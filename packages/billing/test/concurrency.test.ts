@@ -20,7 +20,7 @@ for (const place of places) {
     afterAll(() => world?.close())
 
     const two = () => {
-      const [one, other] = [billingOn(world.storage, { clock }), billingOn(world.another(), { clock })]
+      const [one, other] = [billingOn(world.storage, { clock }), billingOn(world.second(), { clock })]
       return { one, other, any: (i: number) => (i % 2 ? one : other).billing }
     }
 
@@ -142,7 +142,7 @@ for (const place of places) {
       const { one, other } = two()
       const scope = { tenantId: 'edge' }
       const own = fakeClock('2026-06-01T00:00:00Z')
-      const [a, b] = [billingOn(world.storage, { clock: own }), billingOn(world.another(), { clock: own })]
+      const [a, b] = [billingOn(world.storage, { clock: own }), billingOn(world.second(), { clock: own })]
       await a.billing.subscriptions.create(scope, { plan: 'pro' })
       own.set('2026-07-01T00:00:00Z')
       const late = { tenantId: scope.tenantId, meter: 'requests' as const, quantity: 1000, time: own.now() - 1 }

@@ -2,8 +2,8 @@
 
 import { type BillingStorage, createBilling, defineCatalog, memoryStorage, type PaymentProvider } from '@org/billing'
 import { knexStorage, migrate } from '@org/billing/knex'
-import { type DomainEvent, type EventSink, memoryDatabase, type Tx } from '@org/core'
-import { type FakeClock, fakeClock, type OpenDatabase, recordingLogger, testDatabases } from '@org/core/testing'
+import type { DomainEvent, EventSink } from '@org/core'
+import { type FakeClock, fakeClock, type OpenTarget, recordingLogger, storageTargets } from '@org/core/testing'
 
 export const catalog = defineCatalog({
   currency: 'usd',
@@ -49,59 +49,10 @@ export const catalog = defineCatalog({
   defaultPlan: 'free',
 })
 
-export interface World {
-  storage: BillingStorage
-  /** Runs work in a transaction of the host's. */
-  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
-  /** The same data as a second process sees it. */
-  another(): BillingStorage
-  close(): Promise<void>
-}
+/** The four storages that behaviour is tested on. */
+export const places = await storageTargets({ memory: memoryStorage, knex: knexStorage, migrate })
 
-export interface Place {
-  name: string
-  missing: string | null
-  open(options?: { pool?: number }): Promise<World>
-}
-
-const memory: Place = {
-  name: 'memory',
-  missing: null,
-  async open() {
-    const database = memoryDatabase()
-    const storage = memoryStorage({ database })
-    return { storage, transaction: (work) => database.transaction(work), another: () => storage, close: async () => {} }
-  },
-}
-
-/** The four storages. */
-export const places: Place[] = [
-  memory,
-  ...(await testDatabases()).map(
-    ({ name, missing, open }): Place => ({
-      name,
-      missing,
-      async open(options) {
-        const database: OpenDatabase = await open(options)
-        const others: ReturnType<OpenDatabase['connect']>[] = []
-        await migrate(database.knex)
-        return {
-          storage: knexStorage(database.knex),
-          transaction: (work) => database.knex.transaction(work),
-          another() {
-            const knex = database.connect()
-            others.push(knex)
-            return knexStorage(knex)
-          },
-          async close() {
-            for (const knex of others) await knex.destroy()
-            await database.close()
-          },
-        }
-      },
-    }),
-  ),
-]
+export type World = OpenTarget<BillingStorage>
 
 export interface SetUpOptions {
   provider?: PaymentProvider

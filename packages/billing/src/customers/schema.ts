@@ -1,10 +1,9 @@
 /** A customer: who pays for a tenant. There is one for each tenant. */
-import { Time, TimeView } from '@org/core'
+import { Text, Time, TimeView } from '@org/core'
 import { z } from 'zod'
-import { storable } from '../params.js'
 
 const Email = z.email().max(254)
-const Name = storable(200)
+const Name = Text.min(1).max(200)
 /** A reference to a payment method at the provider; never a card number. */
 const PaymentMethod = z
   .string()

@@ -1,7 +1,6 @@
-import { pageOf, type Route, route } from '@org/core'
+import { IdParams, pageOf, type Route, route } from '@org/core'
 import { z } from 'zod'
 import { billingErrors as errors } from '../errors.js'
-import { IdParams } from '../params.js'
 import { InvoicePreviewView, InvoiceView, ListInvoices } from './schema.js'
 import type { Invoices } from './service.js'
 

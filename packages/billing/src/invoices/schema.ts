@@ -1,8 +1,7 @@
 /** An invoice: lines, exact totals, and a number once it is final. */
-import { PageQuery, Time, TimeView } from '@org/core'
+import { Id, PageQuery, Text, Time, TimeView } from '@org/core'
 import { z } from 'zod'
 import { PricedLine } from '../arithmetic/price-usage.js'
-import { Id, storable } from '../params.js'
 import { Terms } from '../subscriptions/schema.js'
 
 /**
@@ -88,7 +87,7 @@ export type Invoice = z.infer<typeof Invoice>
 export const CreateInvoice = z.strictObject({
   lines: z
     // `amount` is the whole line's, not one unit's.
-    .array(z.strictObject({ description: storable(500), quantity: z.int().min(1).default(1), amount: z.int() }))
+    .array(z.strictObject({ description: Text.min(1).max(500), quantity: z.int().min(1).default(1), amount: z.int() }))
     .min(1)
     .max(250),
 })

@@ -1,10 +1,9 @@
 /** Invoices: read, previewed, made final, paid and taken back. */
-import { checkScope, coreErrors, type Page, paginate, parse, type Scope } from '@org/core'
+import { checkScope, coreErrors, Id, type Page, paginate, parse, type Scope } from '@org/core'
 import { total } from '../arithmetic/rational.js'
 import { lockCustomer } from '../customers/ensure.js'
 import type { Deps } from '../deps.js'
 import { billingErrors } from '../errors.js'
-import { Id } from '../params.js'
 import { beginPayment } from '../payments/begin.js'
 import { chargingStep, collect, declinedError } from '../payments/collect.js'
 import type { BillingStores } from '../storage/port.js'

@@ -1,9 +1,8 @@
-import { pageOf, type Route, route, TimeView } from '@org/core'
+import { IdParams, pageOf, type Route, route, TimeView } from '@org/core'
 import { z } from 'zod'
 import { Interval } from '../catalog/schema.js'
 import { billingErrors as errors } from '../errors.js'
 import { InvoiceLineView, InvoicePreviewView } from '../invoices/schema.js'
-import { IdParams } from '../params.js'
 import {
   CancelSubscription,
   ChangeSubscription,

@@ -1,9 +1,8 @@
 /** Metered usage: counted once, within the limit, in the caller's transaction. */
-import { checkScope, coreErrors, parse, type Scope, type Tx, unknownValue } from '@org/core'
+import { checkScope, coreErrors, Id, parse, type Scope, type Tx, unknownValue } from '@org/core'
 import type { Deps } from '../deps.js'
 import { meterOf } from '../entitlements/service.js'
 import { beyond, usageLines } from '../invoices/lines.js'
-import { Id } from '../params.js'
 import type { BillingStores } from '../storage/port.js'
 import { mainSlot, type Subscription } from '../subscriptions/schema.js'
 import { standingAt } from '../subscriptions/standing.js'
