@@ -138,7 +138,7 @@ export function createBilling<PlanId extends string, Feature extends string, Met
     provider: options.provider ?? localProvider(),
     storage: options.storage ?? memoryStorage(),
     runtime,
-    emit: createEmit(options.events, runtime),
+    emit: createEmit(runtime, options.events),
     gracePeriod: options.gracePeriod ?? 21 * day,
     invoiceNumber: options.invoiceNumber ?? ((sequence) => `INV-${String(sequence).padStart(6, '0')}`),
   }

@@ -53,7 +53,7 @@ export interface ErrorFactory {
   readonly title: string
 }
 
-/** Makes a catalogue: `defineErrors('webhooks', { endpoint_url_taken: { status: 409, title: '…' } })`. */
+/** Makes a catalogue: `defineErrors('rbac', { last_owner: { status: 409, title: '…' } })`. */
 export function defineErrors<const Specs extends Record<string, { status: number; title: string }>>(
   namespace: string,
   specs: Specs,

@@ -1,4 +1,5 @@
 /** Domain events: every mutation emits one inside its own transaction, and the host decides who listens. */
+import type { z } from 'zod'
 import { type Actor, type Scope, systemActor } from './context.js'
 import type { Runtime } from './runtime.js'
 import type { Tx } from './storage.js'
@@ -27,14 +28,30 @@ export interface DomainEvent {
  */
 export type EventSink = (event: DomainEvent, tx: Tx) => void | Promise<void>
 
-export type EventDraft = Pick<DomainEvent, 'type' | 'data' | 'resource' | 'before' | 'after'>
+/** The events of a module: what `data` is for each type. Hosts spread it into the event types of @org/webhooks. */
+export type EventCatalog = Readonly<Record<string, z.ZodType>>
 
-/** Emits an event within `tx`. */
-export type Emit = (scope: Scope, draft: EventDraft, tx: Tx) => Promise<void>
+/**
+ * `data` is small and flat and says which thing it is about (`endpointId`); it is what a webhook carries, so that its
+ * names are for ever. `before` and `after` are what the resource's routes show, for the audit log.
+ */
+export type EventDraft<Types extends EventCatalog, Type extends keyof Types & string> = {
+  type: Type
+  data: z.input<Types[Type]> & Record<string, unknown>
+} & Pick<DomainEvent, 'resource' | 'before' | 'after'>
 
-/** One `emit` for a module, over the sinks that the host handed in; they hear in the order given. */
-export function createEmit(sinks: EventSink | readonly EventSink[] | undefined, runtime: Runtime): Emit {
-  const list = typeof sinks === 'function' ? [sinks] : (sinks ?? [])
+/** Emits an event within `tx`. A type that the module's catalogue does not list does not compile. */
+export type Emit<Types extends EventCatalog = EventCatalog> = <Type extends keyof Types & string>(
+  scope: Scope,
+  draft: EventDraft<Types, Type>,
+  tx: Tx,
+) => Promise<void>
+
+type Sinks = EventSink | readonly EventSink[] | undefined
+
+/** One `emit` for a module, over its own sinks and those that the host handed in; they hear in the order given. */
+export function createEmit<Types extends EventCatalog>(runtime: Runtime, ...sinks: Sinks[]): Emit<Types> {
+  const list = sinks.flat().filter((sink) => sink !== undefined)
   return async (scope, draft, tx) => {
     if (list.length === 0) return
     const { tenantId, actor = systemActor, ip, userAgent, requestId } = scope

@@ -26,9 +26,12 @@ export function expressRouter(module: HttpModule, options: RouterOptions<Request
   return router
 }
 
+/** What every guard of ours takes. */
+export type ExpressGuardOptions = Pick<RouterOptions<Request>, 'context' | 'trustedOrigins'>
+
 /** A middleware that lets a request pass when `check` does not throw. */
 export function expressGuard(
-  options: Pick<RouterOptions<Request>, 'context' | 'trustedOrigins'> & GuardOptions,
+  options: ExpressGuardOptions & GuardOptions,
   check: (context: RequestContext, request: Request, response: Response) => Promise<Record<string, string> | void>,
 ): RequestHandler {
   const context = requireContext(options)

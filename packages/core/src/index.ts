@@ -22,7 +22,14 @@ export {
   parse,
   unknownValue,
 } from './errors.js'
-export { createEmit, type DomainEvent, type Emit, type EventDraft, type EventSink } from './events.js'
+export {
+  createEmit,
+  type DomainEvent,
+  type Emit,
+  type EventCatalog,
+  type EventDraft,
+  type EventSink,
+} from './events.js'
 export { contextOf, type GuardOptions } from './http/guard.js'
 export type { RouterOptions } from './http/message.js'
 export { type OpenApiInfo, openapi, Problem } from './http/openapi.js'
@@ -33,11 +40,12 @@ export {
   MemoryTransaction,
   memoryDatabase,
   memoryUnitOfWork,
+  warnOfMemory,
 } from './memory/database.js'
 export { memoryIdempotency } from './memory/idempotency.js'
 export { type MemoryRows, MemoryTable, type MemoryTableOptions, newestFirst } from './memory/table.js'
 export { decodeCursor, encodeCursor, type Page, PageQuery, pageOf, paginate, type Slice } from './paging.js'
 export type { Clock, IdFactory, Logger, Random, Runtime, RuntimeOptions } from './runtime.js'
 export type { Storage, Tx } from './storage.js'
-export { Id, IdParams, Text } from './text.js'
+export { checkId, Id, IdParams, Text } from './text.js'
 export { Time, TimeParam, TimeView } from './time.js'

@@ -23,9 +23,12 @@ export function koaRouter(module: HttpModule, options: RouterOptions<Context>): 
   return router
 }
 
+/** What every guard of ours takes. */
+export type KoaGuardOptions = Pick<RouterOptions<Context>, 'context' | 'trustedOrigins'>
+
 /** A middleware that lets a request pass when `check` does not throw. */
 export function koaGuard(
-  options: Pick<RouterOptions<Context>, 'context' | 'trustedOrigins'> & GuardOptions,
+  options: KoaGuardOptions & GuardOptions,
   check: (context: RequestContext, ctx: Context) => Promise<Record<string, string> | void>,
 ): Middleware {
   const context = requireContext(options)

@@ -6,7 +6,7 @@ const defaultLimit = 50
 
 /** The query of every list. Spread its shape into a route's own query schema. */
 export const PageQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(250).default(defaultLimit),
+  limit: z.coerce.number<number>().int().min(1).max(250).default(defaultLimit),
   cursor: z.string().min(1).max(512).optional(),
 })
 export type PageQuery = z.input<typeof PageQuery>

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parse } from './errors.js'
 
 /**
  * Text that every database gives back as it was: without U+0000, which PostgreSQL refuses, and without half a surrogate
@@ -12,6 +13,11 @@ export const Id = z
   .min(1)
   .max(64)
   .regex(/^[\w-]+$/, 'must be letters, digits, _ and -')
+
+/** What a service calls on the id that it is given. @throws ProblemError `invalid_input`. */
+export function checkId(id: string): string {
+  return parse(Id, id, '/id')
+}
 
 /** The path of a route about one thing. */
 export const IdParams = z.object({ id: Id })

@@ -87,17 +87,14 @@ describe('emit', () => {
     const heard: [string, DomainEvent, object][] = []
     const tx = {}
     const runtime = createRuntime({ clock: fakeClock(5), id: (prefix) => `${prefix}_1` })
-    const emit = createEmit(
-      [
-        (event, given) => void heard.push(['first', event, given]),
-        async (event, given) => {
-          heard.push(['second', event, given])
-          throw new Error('no')
-        },
-        (event, given) => void heard.push(['never', event, given]),
-      ],
-      runtime,
-    )
+    const emit = createEmit(runtime, [
+      (event, given) => void heard.push(['first', event, given]),
+      async (event, given) => {
+        heard.push(['second', event, given])
+        throw new Error('no')
+      },
+      (event, given) => void heard.push(['never', event, given]),
+    ])
     const draft = { type: 'note.created', data: { a: 1 }, resource: { type: 'note', id: 'n1' } }
     await expect(emit({ tenantId: 'acme', ip: '::1' }, draft, tx)).rejects.toThrow('no')
     expect(heard.map(([who]) => who)).toEqual(['first', 'second'])

@@ -93,8 +93,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
   const storage = options.storage ?? temporaryStorage(runtime.logger)
 
   const audit = createAudit(storage, runtime)
-  const hosts = typeof options.events === 'function' ? [options.events] : (options.events ?? [])
-  const emit = createEmit([audit.sink, ...hosts], runtime)
+  const emit = createEmit(runtime, audit.sink, options.events)
 
   const listed = createRoles(roles)
   const assignments = createAssignments({ storage, roles, runtime, emit })

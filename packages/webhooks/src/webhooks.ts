@@ -71,7 +71,7 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
   const storage = options.storage ?? fallback(runtime.logger)
   const schedule = checkSchedule(options.retry?.schedule ?? defaultSchedule)
   const guard = createAddressGuard(network)
-  const emit = createEmit(options.events, runtime)
+  const emit = createEmit(runtime, options.events)
   const eventTypes = createEventTypesService(defineEventTypes<EventTypes>(options.eventTypes ?? defaultEventTypes))
   const wake = () => delivery.wake()
 

@@ -1,4 +1,5 @@
 /** The one handler behind both routers: identity, right, input, work, output; an error at any step is a problem document. */
+import { z } from 'zod'
 import { authorize } from '../ability.js'
 import type { RequestContext, RequestInfo } from '../context.js'
 import { coreErrors, parse } from '../errors.js'
@@ -39,11 +40,14 @@ async function admit(route: Route, request: HttpRequest, options: Options): Prom
 
 type Input = Parameters<Route['handler']>[0]
 
+/** A filter that a route does not have must not look as if it were heeded. */
+const noQuery = z.strictObject({})
+
 async function readInput(route: Route, request: HttpRequest, limit: number): Promise<Input> {
   const { raw } = request
   const headers = raw.headers as Input['headers']
   const params = route.params ? parse(route.params, ownParameters(route, request.params)) : undefined
-  const query = route.query ? parse(route.query, queryOf(raw.url ?? '')) : undefined
+  const query = parse(route.query ?? noQuery, queryOf(raw.url ?? ''))
   if (route.body === rawBody) return { params, query, headers, body: await readRaw(request, limit) }
   const body = route.body ? parse(route.body, await readJson(request, limit)) : undefined
   return { params, query, headers, body }

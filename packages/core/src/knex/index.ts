@@ -1,6 +1,6 @@
 /** Storage over the host's own Knex instance: unit of work, row codecs, migrations. `knex` itself is only a type here. */
 
-export { type ColumnBuilders, columnsOf } from './column-types.js'
+export type { ColumnBuilders } from './column-types.js'
 export { type Dialect, dialectOf, isContention, isDuplicateKey } from './dialect.js'
 export { knexIdempotency } from './idempotency.js'
 export {

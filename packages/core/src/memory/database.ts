@@ -1,5 +1,6 @@
 /** Transactions for memory storage: one writer at a time, an undo log, and several modules in one transaction. */
 import { coreErrors } from '../errors.js'
+import type { Logger } from '../runtime.js'
 import type { Storage, Tx } from '../storage.js'
 
 /** Collects how to take back what a transaction, or a savepoint in one, did. */
@@ -98,6 +99,13 @@ function waited() {
   return coreErrors.busy({
     detail: 'Waited 10 s for another transaction. A call made inside a transaction must be given its `tx`.',
   })
+}
+
+/** Said once by a module that was given no storage. */
+export function warnOfMemory(logger: Logger, name: string): void {
+  logger.warn(
+    `${name} keeps everything in memory, which is lost with the process; pass \`storage: knexStorage(knex)\`.`,
+  )
 }
 
 /**
