@@ -66,7 +66,7 @@ function audited(event: { tenantId: string; type: string; data: Record<string, u
     tenantId: event.tenantId,
     actor: { type: 'user' as const, id: user.id },
     action: event.type,
-    resource: { type: 'keys', id: keyId },
+    resource: { type: 'key', id: keyId },
     data: event.data,
   }
 }

@@ -10,6 +10,19 @@ const folder = `${root}packages/core/.tmp/docs-code/`
 /** The feature packages' guides show parts of samples instead, which their own tests run. */
 const documents = ['README.md', 'docs/core/README.md']
 
+it('the README says first what a newcomer asks first', () => {
+  const readme = readFileSync(`${root}README.md`, 'utf8')
+  expect(readme.match(/^#+ .*/gm)).toEqual([
+    '# Modules for your existing Express or Koa app',
+    '## See it work',
+    '## Mount one module in an Express app',
+    '## The same in a Koa app',
+    '## The modules',
+    '## Where to read on',
+    '## Test it',
+  ])
+})
+
 it('compiles', { timeout: 120_000 }, () => {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })

@@ -1,7 +1,7 @@
 /** The promise of the whole: what the three modules write joins the host's transaction, and each other's. */
 import { memoryStorage as billingMemory, createBilling, defineCatalog } from '@org/billing'
 import { knexStorage as billingKnex, migrate as migrateBilling } from '@org/billing/knex'
-import { type EventSink, memoryDatabase, type Tx } from '@org/core'
+import { type Ability, allows, type EventSink, memoryDatabase, type Tx } from '@org/core'
 import { fakeClock, recordingLogger, testDatabases } from '@org/core/testing'
 import { createRbac, memoryStorage as rbacMemory } from '@org/rbac'
 import { migrate as migrateRbac, knexStorage as rbacKnex } from '@org/rbac/knex'
@@ -167,6 +167,16 @@ for (const { name, missing, open } of databases) {
       await expect(billing.usage.record({ tenantId, meter: 'requests' })).rejects.toThrow('no quota.exceeded')
       extra = () => {}
       expect(await seen()).toEqual(before)
+    })
+
+    it("let an owner of rbac's into every route", async () => {
+      await everything()
+      const { rbac, webhooks, billing } = modules
+      const ability = await rbac.abilityFor({ tenantId, userId: 'olga' })
+      const guards = [rbac, webhooks, billing].flatMap(({ http }) => http.routes.map(({ id, can }) => ({ id, can })))
+      const closed = guards.filter(({ can }) => typeof can !== 'string' && !allows(ability as Ability, can[0], can[1]))
+      expect(guards.length).toBeGreaterThan(40)
+      expect(closed).toEqual([])
     })
 
     it("show one tenant nothing of another's, and refuse a call without a tenant", async () => {
