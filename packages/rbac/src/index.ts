@@ -12,6 +12,7 @@ import { type Assignments, createAssignments } from './assignments/service.js'
 import { auditRoutes } from './audit/routes.js'
 import { type Audit, createAudit } from './audit/service.js'
 import { createContext, type Identify } from './context.js'
+import type { rbacEvents } from './events.js'
 import { Catalogue } from './permissions/catalogue.js'
 import { type PredefinedResources, predefinedResources } from './permissions/predefined.js'
 import type { Resources } from './permissions/resources.js'
@@ -33,6 +34,7 @@ export type { Audit } from './audit/service.js'
 export type { AuditFilter, AuditStore } from './audit/store.js'
 export type { Identify, Identity } from './context.js'
 export { rbacErrors } from './errors.js'
+export { rbacEvents } from './events.js'
 export type { RbacAbility } from './permissions/ability.js'
 export type { Catalogue } from './permissions/catalogue.js'
 export { type ConcretePermission, hasPermission, type Permission } from './permissions/permission.js'
@@ -93,7 +95,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
   const storage = options.storage ?? temporaryStorage(runtime.logger)
 
   const audit = createAudit(storage, runtime)
-  const emit = createEmit(runtime, audit.sink, options.events)
+  const emit = createEmit<typeof rbacEvents>(runtime, audit.sink, options.events)
 
   const listed = createRoles(roles)
   const assignments = createAssignments({ storage, roles, runtime, emit })

@@ -1,6 +1,6 @@
 import { type Actor, type DomainEvent, encodeCursor } from '@org/core'
 import { fakeClock, type OpenTarget, recordingLogger } from '@org/core/testing'
-import { createRbac, memoryStorage, predefinedRoles, type RbacStorage, rbacErrors } from '@org/rbac'
+import { createRbac, memoryStorage, predefinedRoles, type RbacStorage, rbacErrors, rbacEvents } from '@org/rbac'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { storages } from './storages.js'
 
@@ -91,17 +91,28 @@ for (const { name, missing, open } of await storages()) {
       const common = {
         ...scope,
         resource: { type: 'assignment', id: assignment.id },
-        data: { userId: 'bea', role: 'billing' },
+        data: { assignmentId: assignment.id, userId: 'bea', role: 'billing' },
         time: clock.now(),
       }
+      // As the route shows it: without the tenant, and with RFC 3339 text for its time.
+      const shown = {
+        id: assignment.id,
+        userId: 'bea',
+        role: 'billing',
+        createdAt: new Date(clock.now()).toISOString(),
+      }
       expect(events).toMatchObject([
-        { ...common, type: 'assignment.created', after: assignment },
-        { ...common, type: 'assignment.deleted', before: assignment },
+        { ...common, type: 'assignment.created', after: shown },
+        { ...common, type: 'assignment.deleted', before: shown },
       ])
+      expect([events[0]?.after, events[1]?.before]).toEqual([shown, shown])
+      for (const { type, data } of events) {
+        expect(rbacEvents[type as keyof typeof rbacEvents].strict().parse(data)).toEqual(data)
+      }
       const { data } = await rbac.audit.query({ tenantId }, { user: 'olga' })
       expect(data).toMatchObject([
-        { ...common, action: 'assignment.deleted', eventId: events[1]?.id, before: assignment, after: null },
-        { ...common, action: 'assignment.created', eventId: events[0]?.id, before: null, after: assignment },
+        { ...common, action: 'assignment.deleted', eventId: events[1]?.id, before: shown, after: null },
+        { ...common, action: 'assignment.created', eventId: events[0]?.id, before: null, after: shown },
       ])
     })
 

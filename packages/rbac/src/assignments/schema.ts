@@ -12,7 +12,10 @@ export const Assignment = z.object({
 })
 export type Assignment = z.infer<typeof Assignment>
 
-export const AssignmentView = Assignment.extend({ createdAt: TimeView }).meta({ id: 'Assignment' })
+/** As it leaves: over HTTP and in events. */
+export const AssignmentView = Assignment.omit({ tenantId: true })
+  .extend({ createdAt: TimeView })
+  .meta({ id: 'Assignment' })
 
 /** As roles that are no longer defined may have been called; MySQL would take `owner ` for `owner`. */
 const RoleKey = ExternalId.max(64)

@@ -1,9 +1,10 @@
 import { checkScope, coreErrors, type Emit, type Page, paginate, parse, type Runtime, type Scope } from '@org/core'
 import { rbacErrors } from '../errors.js'
+import type { rbacEvents } from '../events.js'
 import type { RoleCatalogue } from '../roles/catalogue.js'
 import type { RbacStorage, RbacStores } from '../storage/port.js'
 import { ceilingOf } from './ceiling.js'
-import { type Assignment, AssignmentQuery, AssignRole } from './schema.js'
+import { type Assignment, AssignmentQuery, AssignmentView, AssignRole } from './schema.js'
 
 export interface Assignments {
   /**
@@ -34,7 +35,7 @@ export interface AssignmentsOptions {
   storage: RbacStorage
   roles: RoleCatalogue
   runtime: Runtime
-  emit: Emit
+  emit: Emit<typeof rbacEvents>
 }
 
 export function createAssignments({ storage, roles, runtime, emit }: AssignmentsOptions): Assignments {
@@ -68,7 +69,9 @@ export function createAssignments({ storage, roles, runtime, emit }: Assignments
           return (await stores.assignments.lock(tenantId, userId, key)) ?? assignment
         }
         const resource = { type: 'assignment', id }
-        await emit(scope, { type: 'assignment.created', resource, data: { userId, role: key }, after: assignment }, tx)
+        const data = { assignmentId: id, userId, role: key }
+        const after = AssignmentView.parse(assignment)
+        await emit(scope, { type: 'assignment.created', resource, data, after }, tx)
         return assignment
       }, scope.tx)
     },
@@ -81,18 +84,20 @@ export function createAssignments({ storage, roles, runtime, emit }: Assignments
         const owners = await ownersOf(tenantId, stores)
         await ceilingOf(scope, stores.assignments, roles)?.require(heldBy(userId, owners))
 
-        const before = await stores.assignments.lock(tenantId, userId, key)
-        if (!before) {
+        const found = await stores.assignments.lock(tenantId, userId, key)
+        if (!found) {
           // A role that the host no longer defines is unknown only if nobody is to lose it.
           const { name } = roles.known(key)
           throw coreErrors.not_found({ detail: `"${userId}" does not have the role "${name}".` })
         }
-        if (owners.length === 1 && owners[0]?.id === before.id) {
+        if (owners.length === 1 && owners[0]?.id === found.id) {
           throw rbacErrors.last_owner({ detail: `"${userId}" is the last owner; make somebody else one first.` })
         }
-        await stores.assignments.remove(before.id)
-        const resource = { type: 'assignment', id: before.id }
-        await emit(scope, { type: 'assignment.deleted', resource, data: { userId, role: key }, before }, tx)
+        await stores.assignments.remove(found.id)
+        const resource = { type: 'assignment', id: found.id }
+        const data = { assignmentId: found.id, userId, role: key }
+        const before = AssignmentView.parse(found)
+        await emit(scope, { type: 'assignment.deleted', resource, data, before }, tx)
       }, scope.tx)
     },
 
