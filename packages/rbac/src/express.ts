@@ -29,7 +29,7 @@ export interface RequirePermissionOptions {
  * Lets a request pass to a route of the host's own if the caller has the permission: 401 without an identity, 403
  * naming the action and the resource otherwise. Handlers behind it read the context with `contextOf(req)` from '@org/rbac'.
  *
- * @throws ProblemError `setup_error` at once for a resource or an action that the catalogue does not know.
+ * @throws ProblemError `setup_error` at once for a resource or an action that the catalog does not know.
  */
 export function requirePermission<R extends Resources, Resource extends ResourceOf<R>>(
   rbac: Rbac<R>,
@@ -37,7 +37,7 @@ export function requirePermission<R extends Resources, Resource extends Resource
   action: ActionOf<R, Resource>,
   { row, ...options }: RequirePermissionOptions,
 ): RequestHandler {
-  const check = permissionGuard(rbac.catalogue, resource, action)
+  const check = permissionGuard(rbac.catalog, resource, action)
   return expressGuard({ ...options, logger: rbac.http.runtime.logger }, (context, request) =>
     check(context, row && (() => row(request, context))),
   )

@@ -1,6 +1,6 @@
 /** What the entry points of both frameworks share. */
 import { authorize, coreErrors, forbidden, type HttpModule, isProblem, type RequestContext } from '@org/core'
-import type { Catalogue } from './permissions/catalogue.js'
+import type { Catalog } from './permissions/catalog.js'
 import { allowsRow } from './permissions/decide.js'
 
 export type Row = object | null | undefined
@@ -8,10 +8,10 @@ export type Row = object | null | undefined
 /** Checks a context, and then the row if there is one to load. */
 export type PermissionGuard = (context: RequestContext, loadRow?: () => Row | Promise<Row>) => Promise<void>
 
-/** @throws ProblemError `setup_error` if the catalogue does not know the resource or the action. */
-export function permissionGuard(catalogue: Catalogue, resource: string, action: string): PermissionGuard {
+/** @throws ProblemError `setup_error` if the catalog does not know the resource or the action. */
+export function permissionGuard(catalog: Catalog, resource: string, action: string): PermissionGuard {
   try {
-    catalogue.check(resource, action)
+    catalog.check(resource, action)
   } catch (error) {
     const detail = isProblem(error) ? error.errors?.map((field) => field.detail).join('; ') : undefined
     throw coreErrors.setup_error({ detail: `requirePermission("${resource}", "${action}"): ${detail}.` })
@@ -31,11 +31,11 @@ export function permissionGuard(catalogue: Catalogue, resource: string, action: 
   }
 }
 
-/** A host that replaces the catalogue may leave out what our own routes ask for, and then nobody gets in. */
-export function warnOfClosedRoutes({ catalogue, http }: { catalogue: Catalogue; http: HttpModule }): void {
+/** A host that replaces the catalog may leave out what our own routes ask for, and then nobody gets in. */
+export function warnOfClosedRoutes({ catalog, http }: { catalog: Catalog; http: HttpModule }): void {
   const missing = new Set<string>()
   for (const { can } of http.routes) {
-    if (typeof can !== 'string' && !catalogue.has(can[1], can[0])) missing.add(`${can[1]}:${can[0]}`)
+    if (typeof can !== 'string' && !catalog.has(can[1], can[0])) missing.add(`${can[1]}:${can[0]}`)
   }
   if (missing.size === 0) return
   const list = [...missing].join(', ')

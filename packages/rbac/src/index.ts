@@ -13,12 +13,12 @@ import { auditRoutes } from './audit/routes.js'
 import { type Audit, createAudit } from './audit/service.js'
 import { createContext, type Identify } from './context.js'
 import type { rbacEvents } from './events.js'
-import { Catalogue } from './permissions/catalogue.js'
+import { Catalog } from './permissions/catalog.js'
 import { type PredefinedResources, predefinedResources } from './permissions/predefined.js'
 import type { Resources } from './permissions/resources.js'
 import { permissionRoutes } from './permissions/routes.js'
 import { createPermissions, type Permissions } from './permissions/service.js'
-import { RoleCatalogue } from './roles/catalogue.js'
+import { RoleCatalog } from './roles/catalog.js'
 import { roleRoutes } from './roles/routes.js'
 import type { RoleDefinitions } from './roles/schema.js'
 import { createRoles, type Roles } from './roles/service.js'
@@ -29,14 +29,14 @@ export { contextOf } from '@org/core'
 export { Assignment, AssignmentQuery, AssignRole } from './assignments/schema.js'
 export type { Assignments } from './assignments/service.js'
 export type { AssignmentFilter, AssignmentStore, ReadOptions } from './assignments/store.js'
-export { AuditEntry, AuditQuery, AuditResource, LogEntry, Outcome } from './audit/schema.js'
+export { AuditEntry, AuditQuery, AuditResource, LogAuditEntry, Outcome } from './audit/schema.js'
 export type { Audit } from './audit/service.js'
 export type { AuditFilter, AuditStore } from './audit/store.js'
 export type { Identify, Identity } from './context.js'
 export { rbacErrors } from './errors.js'
 export { rbacEvents } from './events.js'
 export type { RbacAbility } from './permissions/ability.js'
-export type { Catalogue } from './permissions/catalogue.js'
+export type { Catalog } from './permissions/catalog.js'
 export { type ConcretePermission, hasPermission, type Permission } from './permissions/permission.js'
 export { type PredefinedResources, predefinedResources } from './permissions/predefined.js'
 export {
@@ -56,9 +56,9 @@ export { defaultTenantId } from './tenants/default.js'
 export type { TenantStore } from './tenants/store.js'
 
 export interface RbacOptions<R extends Resources> extends RuntimeOptions {
-  /** The catalogue; {@link predefinedResources} unless told. */
+  /** The catalog; {@link predefinedResources} unless told. */
   resources?: R
-  /** The roles by key; unless told, those of {@link predefinedRoles}, as far as the catalogue has what they grant. */
+  /** The roles by key; unless told, those of {@link predefinedRoles}, as far as the catalog has what they grant. */
   roles?: RoleDefinitions<NoInfer<R>>
   /** Where everything is kept; in memory unless told, which is lost with the process. */
   storage?: RbacStorage
@@ -78,7 +78,7 @@ export interface Rbac<R extends Resources = PredefinedResources> extends Permiss
    */
   context<Request>(identify: Identify<Request>): (request: Request) => Promise<RequestContext | null>
   /** The resources and actions that there are. */
-  readonly catalogue: Catalogue
+  readonly catalog: Catalog
   /** For the routers, and for `openapi` of @org/core. */
   readonly http: HttpModule
 }
@@ -86,12 +86,12 @@ export interface Rbac<R extends Resources = PredefinedResources> extends Permiss
 /**
  * Makes the module. Nothing starts, and no table is made.
  *
- * @throws ProblemError `setup_error` for a role that grants what the catalogue does not know, or an impossible name.
+ * @throws ProblemError `setup_error` for a role that grants what the catalog does not know, or an impossible name.
  */
 export function createRbac<const R extends Resources = PredefinedResources>(options: RbacOptions<R> = {}): Rbac<R> {
   const runtime = createRuntime(options)
-  const catalogue = new Catalogue(options.resources ?? predefinedResources)
-  const roles = new RoleCatalogue(catalogue, options.roles)
+  const catalog = new Catalog(options.resources ?? predefinedResources)
+  const roles = new RoleCatalog(catalog, options.roles)
   const storage = options.storage ?? temporaryStorage(runtime.logger)
 
   const audit = createAudit(storage, runtime)
@@ -99,7 +99,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
 
   const listed = createRoles(roles)
   const assignments = createAssignments({ storage, roles, runtime, emit })
-  const { me, check, abilityOf, ...permissions } = createPermissions<R>({ storage, catalogue, roles })
+  const { me, check, abilityOf, ...permissions } = createPermissions<R>({ storage, catalog, roles })
 
   return {
     ...permissions,
@@ -107,7 +107,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
     assignments,
     audit,
     context: createContext(abilityOf),
-    catalogue,
+    catalog,
     http: {
       name: 'rbac',
       routes: [

@@ -1,6 +1,6 @@
 import { type DomainEvent, encodeCursor, memoryDatabase, type RequestContext } from '@org/core'
 import { fakeClock, type OpenTarget, recordingLogger } from '@org/core/testing'
-import { createRbac, type LogEntry, type Rbac, type RbacStorage } from '@org/rbac'
+import { createRbac, type LogAuditEntry, type Rbac, type RbacStorage } from '@org/rbac'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { storages } from './storages.js'
 
@@ -91,7 +91,7 @@ for (const { name, missing, open } of await storages()) {
         ]),
       ]
       for (const [pointer, entry] of entries) {
-        await expect(rbac.audit.log({ tenantId, ...entry } as LogEntry)).rejects.toMatchObject({
+        await expect(rbac.audit.log({ tenantId, ...entry } as LogAuditEntry)).rejects.toMatchObject({
           ...{ code: 'invalid_input', errors: expect.arrayContaining([expect.objectContaining({ pointer })]) },
         })
       }

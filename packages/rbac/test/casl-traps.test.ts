@@ -1,15 +1,15 @@
-/** The ways in which CASL 7 says yes by mistake; the numbers are those of the list that this module was built against. */
+/** The ways in which CASL 7 alone says yes by mistake, and that this module does not. */
 import { type AbilityTuple, createMongoAbility, defineAbility, type MongoAbility, subject } from '@casl/ability'
 import { packRules, rulesToAST, unpackRules } from '@casl/ability/extra'
 import { recordingLogger } from '@org/core/testing'
 import { createRbac, predefinedResources } from '@org/rbac'
 import { describe, expect, it } from 'vitest'
 import { asSubject, createAbility, rulesOf } from '../src/permissions/ability.js'
-import { Catalogue } from '../src/permissions/catalogue.js'
+import { Catalog } from '../src/permissions/catalog.js'
 import { allowsRow as allows } from '../src/permissions/decide.js'
 
-const catalogue = new Catalogue(predefinedResources)
-const abilityWith = (...permissions: string[]) => createAbility(catalogue, rulesOf(permissions))
+const catalog = new Catalog(predefinedResources)
+const abilityWith = (...permissions: string[]) => createAbility(catalog, rulesOf(permissions))
 const owner = abilityWith('*')
 
 describe('CASL', () => {
@@ -33,8 +33,8 @@ describe('CASL', () => {
     expect(every.can('manage', 'keys')).toBe(false)
   })
 
-  it('trap 1: a rule about some rows is no yes about all of them', async () => {
-    const some = createAbility(catalogue, [{ action: 'read', subject: 'keys', conditions: { ownerId: 'ann' } }])
+  it('a rule about some rows is no yes about all of them', async () => {
+    const some = createAbility(catalog, [{ action: 'read', subject: 'keys', conditions: { ownerId: 'ann' } }])
     expect(some.can('read', 'keys')).toBe(true)
     expect(allows(some, 'read', 'keys')).toBe(false)
     expect(allows(some, 'read', 'keys', { ownerId: 'ann' })).toBe(true)
@@ -60,21 +60,21 @@ describe('CASL', () => {
     expect(allows({ can: () => 'yes' as never }, 'read', 'keys')).toBe(false)
   })
 
-  it('trap 4: a deny wins over an allow, whatever role comes last', () => {
+  it('a deny wins over an allow, whatever role comes last', () => {
     const rules = [
       { action: 'read', subject: 'keys', inverted: true },
       { action: 'manage', subject: 'all' },
     ]
     expect(createMongoAbility(rules).can('read', 'keys')).toBe(true)
     for (const order of [rules, rules.toReversed()]) {
-      const ability = createAbility(catalogue, order)
+      const ability = createAbility(catalog, order)
       expect(ability.can('read', 'keys')).toBe(false)
       expect(ability.can('update', 'keys')).toBe(true)
     }
     expect(rules[0]?.inverted).toBe(true)
   })
 
-  it('trap 5: a subject type in a parsed body is not believed, and rows are tagged on a copy', () => {
+  it('a subject type in a parsed body is not believed, and rows are tagged on a copy', () => {
     const team = abilityWith('team:delete')
     const body = JSON.parse('{"id":1,"__caslSubjectType__":"team"}')
     expect(createMongoAbility([{ action: 'delete', subject: 'team' }]).can('delete', body)).toBe(true)
@@ -95,12 +95,12 @@ describe('CASL', () => {
         return this.by
       }
     }
-    const mine = createAbility(catalogue, [{ action: 'read', subject: 'keys', conditions: { ownerId: 'ann' } }])
+    const mine = createAbility(catalog, [{ action: 'read', subject: 'keys', conditions: { ownerId: 'ann' } }])
     expect(allows(mine, 'read', 'keys', new Key('ann'))).toBe(true)
     expect(allows(mine, 'read', 'keys', new Key('bob'))).toBe(false)
   })
 
-  it('trap 6: nothing is not everything, and what the catalogue does not know is refused, even to an owner', () => {
+  it('nothing is not everything, and what the catalog does not know is refused, even to an owner', () => {
     const bare = createMongoAbility([{ action: 'manage', subject: 'all' }]) as MongoAbility<AbilityTuple>
     const loose = (ability: MongoAbility, action: unknown, on?: unknown) => ability.can(action as string, on as string)
     const questions: [unknown, unknown?][] = [
@@ -131,11 +131,11 @@ describe('CASL', () => {
     expect(rulesToAST(owner, 'read', 'kyes')).toBeNull()
   })
 
-  it('trap 7: packed rules come out as they went in, on CASL’s own ability in the browser', async () => {
+  it('packed rules come out as they went in, on CASL’s own ability in the browser', async () => {
     for (const permissions of [['*'], ['keys:*', 'analytics:read'], ['*:read'], []]) {
       const server = abilityWith(...permissions)
       const client = createMongoAbility(unpackRules(JSON.parse(JSON.stringify(packRules(server.rules)))) as never)
-      for (const permission of catalogue.expand(['*'])) {
+      for (const permission of catalog.expand(['*'])) {
         const [resource = '', action = ''] = permission.split(':')
         expect(client.can(action, resource)).toBe(server.can(action, resource))
       }

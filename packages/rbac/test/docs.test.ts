@@ -114,7 +114,7 @@ describe('the samples', () => {
     expect([await remove('k1'), await remove('k2'), await remove('k3')]).toEqual([204, 404, 404])
     await close()
 
-    const own = calls.ownCatalogue(knex)
+    const own = calls.ownCatalog(knex)
     await own.assignments.assign({ tenantId: 'acme' }, { userId: 'lea', role: 'project_lead' })
     expect(await own.checkPermission('lea', 'projects', 'archive', { tenantId: 'acme' })).toBe(true)
 

@@ -171,7 +171,7 @@ for (const target of httpTargets()) {
 }
 
 describe('set up', () => {
-  it('fails at once without a context, or with names that the catalogue does not have', () => {
+  it('fails at once without a context, or with names that the catalog does not have', () => {
     const rbac = createRbac({ logger, storage: memoryStorage() })
     const nothing = {} as { context: () => null }
     const setup = expect.objectContaining({ code: 'setup_error' })
@@ -185,7 +185,7 @@ describe('set up', () => {
     }
   })
 
-  it('says when a smaller catalogue closes routes to everybody', () => {
+  it('says when a smaller catalog closes routes to everybody', () => {
     const logger = recordingLogger()
     const rbac = createRbac({ logger, storage: memoryStorage(), resources: { keys: ['read'], team: ['read'] } })
     expect(logger.entries).toEqual([])

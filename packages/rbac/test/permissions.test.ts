@@ -50,7 +50,7 @@ describe('hasPermission', () => {
   })
 })
 
-describe('the catalogue', () => {
+describe('the catalog', () => {
   it('has the resources of an API gateway, each with the four usual actions', () => {
     expect(Object.keys(predefinedResources)).toEqual([
       ...['keys', 'analytics', 'team', 'webhooks', 'billing', 'roles', 'policies', 'audit'],
@@ -103,7 +103,7 @@ describe('roles', () => {
     ])
   })
 
-  it('that grant what is not in the catalogue are a set-up error with the known values', () => {
+  it('that grant what is not in the catalog are a set-up error with the known values', () => {
     const setup =
       (permissions: unknown, more = {}) =>
       () =>
@@ -119,7 +119,7 @@ describe('roles', () => {
     expect(setup(['kyes:*'])).toThrow('unknown resource "kyes"')
     for (const odd of ['keys', 'keys:read:own', '', 'keys.read']) expect(setup([odd])).toThrow('is not a permission')
     expect(setup('keys:read')).toThrow('The role "support"')
-    // Conditions would be ignored in silence: CASL trap 2 and 3 start there.
+    // Conditions would be ignored in silence: nothing compiles them into rules.
     expect(setup([], { conditions: { tenantId: undefined } })).toThrow('conditions')
     expect(setup(['keys:read'])).not.toThrow()
     try {
@@ -142,7 +142,7 @@ describe('roles', () => {
     await expect(rbac.roles.get(scope, 'constructor')).rejects.toMatchObject({ code: 'not_found' })
   })
 
-  it('shrink to a smaller catalogue when the host names none', async () => {
+  it('shrink to a smaller catalog when the host names none', async () => {
     const { data } = await create({ resources: { keys: ['read', 'create'] } }).roles.list({ tenantId: 't' })
     expect(data.map(({ key, permissions }) => [key, permissions])).toEqual([
       ['owner', ['*']],
@@ -175,10 +175,10 @@ describe('questions', () => {
     }
   })
 
-  it('get the same answer from every function, for any catalogue and roles', async () => {
+  it('get the same answer from every function, for any catalog and roles', async () => {
     const name = fc.constantFrom('alpha', 'beta', 'gamma', 'delta')
-    const catalogue = fc.dictionary(name, fc.uniqueArray(name, { minLength: 1 }), { minKeys: 1, noNullPrototype: true })
-    const scenario = catalogue.chain((resources) => {
+    const catalog = fc.dictionary(name, fc.uniqueArray(name, { minLength: 1 }), { minKeys: 1, noNullPrototype: true })
+    const scenario = catalog.chain((resources) => {
       const actions = [...new Set(Object.values(resources).flat())]
       const concrete = Object.entries(resources).flatMap(([r, list]) => [`${r}:*`, ...list.map((a) => `${r}:${a}`)])
       const permission = fc.constantFrom('*', '*:*', ...actions.map((a) => `*:${a}`), ...concrete)
@@ -200,7 +200,7 @@ describe('questions', () => {
     const permissions = await rbac.getUserPermissions(userId)
     const ability = await rbac.abilityFor({ userId })
     expect(permissions).toEqual([...new Set(permissions)].sort())
-    for (const [resource, actions] of Object.entries(await catalogueOf(rbac))) {
+    for (const [resource, actions] of Object.entries(await catalogOf(rbac))) {
       for (const action of actions) {
         const answer = permissions.includes(`${resource}:${action}`)
         expect(await rbac.checkPermission(userId, resource, action)).toBe(answer)
@@ -217,9 +217,9 @@ describe('questions', () => {
   }
 
   /** What an owner of everything may do, as resource → actions. */
-  async function catalogueOf(rbac: ReturnType<typeof createRbac<Resources>>) {
+  async function catalogOf(rbac: ReturnType<typeof createRbac<Resources>>) {
     const all: Record<string, string[]> = {}
-    for (const permission of rbac.catalogue.expand(['*'])) {
+    for (const permission of rbac.catalog.expand(['*'])) {
       const [resource = '', action = ''] = permission.split(':')
       all[resource] = [...(all[resource] ?? []), action]
     }

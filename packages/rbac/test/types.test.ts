@@ -22,7 +22,7 @@ const rbac = createRbac({ logger: silent, resources: defineResources({ ...predef
 type R = typeof rbac extends Rbac<infer Resources> ? Resources : never
 
 describe('types', () => {
-  it('infer resources and actions from the catalogue', async () => {
+  it('infer resources and actions from the catalog', async () => {
     expectTypeOf<ConcretePermission<typeof projects>>().toEqualTypeOf<'projects:read' | 'projects:archive'>()
     expectTypeOf<Permission<typeof projects>>().toEqualTypeOf<
       'projects:read' | 'projects:archive' | 'projects:*' | '*:read' | '*:archive' | '*'
@@ -80,7 +80,7 @@ describe('types', () => {
     rbac.context((_req: Request) => ({ tenantId: 't' }))
   })
 
-  it('guard only what the catalogue has', () => {
+  it('guard only what the catalog has', () => {
     const context = rbac.context((_req: Request) => null)
     requirePermission(rbac, 'projects', 'archive', {
       context,

@@ -2,14 +2,14 @@
 import { type Scope, systemActor } from '@org/core'
 import { rbacErrors } from '../errors.js'
 import { hasPermission, parsePermission } from '../permissions/permission.js'
-import type { RoleCatalogue } from '../roles/catalogue.js'
+import type { RoleCatalog } from '../roles/catalog.js'
 import type { Role } from '../roles/schema.js'
 import type { AssignmentStore } from './store.js'
 
 export interface Ceiling {
   /**
    * Refuses unless the actor holds every permission of the roles. A wildcard is covered by a wildcard only, so that a
-   * right added to the catalogue later lifts nobody above who gave the role.
+   * right added to the catalog later lifts nobody above who gave the role.
    *
    * @throws ProblemError `exceeds_own_rights` with `missing`, the permissions that the actor lacks.
    */
@@ -17,7 +17,7 @@ export interface Ceiling {
 }
 
 /** The host's own code (`system`) has no ceiling. Keys, which have no assignments of their own, hold nothing. */
-export function ceilingOf(scope: Scope, store: AssignmentStore, roles: RoleCatalogue): Ceiling | null {
+export function ceilingOf(scope: Scope, store: AssignmentStore, roles: RoleCatalog): Ceiling | null {
   const { tenantId, actor = systemActor } = scope
   if (actor.type === 'system') return null
   return {

@@ -15,7 +15,7 @@ export type Assignment = z.infer<typeof Assignment>
 /** As it leaves: over HTTP and in events. */
 export const AssignmentView = Assignment.omit({ tenantId: true })
   .extend({ createdAt: TimeView })
-  .meta({ id: 'Assignment' })
+  .meta({ id: 'RbacAssignment' })
 
 /** As roles that are no longer defined may have been called; MySQL would take `owner ` for `owner`. */
 const RoleKey = ExternalId.max(64)

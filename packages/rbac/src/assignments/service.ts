@@ -1,7 +1,7 @@
 import { checkScope, coreErrors, type Emit, type Page, paginate, parse, type Runtime, type Scope } from '@org/core'
 import { rbacErrors } from '../errors.js'
 import type { rbacEvents } from '../events.js'
-import type { RoleCatalogue } from '../roles/catalogue.js'
+import type { RoleCatalog } from '../roles/catalog.js'
 import type { RbacStorage, RbacStores } from '../storage/port.js'
 import { ceilingOf } from './ceiling.js'
 import { type Assignment, AssignmentQuery, AssignmentView, AssignRole } from './schema.js'
@@ -33,7 +33,7 @@ export interface Assignments {
 
 export interface AssignmentsOptions {
   storage: RbacStorage
-  roles: RoleCatalogue
+  roles: RoleCatalog
   runtime: Runtime
   emit: Emit<typeof rbacEvents>
 }

@@ -33,13 +33,16 @@ export const AuditEntry = z.object({
 })
 export type AuditEntry = z.infer<typeof AuditEntry>
 
-export const AuditEntryView = AuditEntry.extend({ time: TimeView }).meta({ id: 'AuditEntry' })
+/** As it leaves over HTTP. */
+export const AuditEntryView = AuditEntry.omit({ tenantId: true })
+  .extend({ time: TimeView })
+  .meta({ id: 'RbacAuditEntry' })
 
 /**
  * What the host logs by itself. A request context spreads into it: `{ ...contextOf(req), action: 'report.exported' }`;
  * what an entry has no field for is left out.
  */
-export const LogEntry = z.object({
+export const LogAuditEntry = z.object({
   /** The tenant `default` unless told. */
   tenantId: ExternalId.optional(),
   /** The host's own code (`system`) unless told. */
@@ -59,10 +62,10 @@ export const LogEntry = z.object({
   userAgent: Text.nullish(),
   requestId: Text.nullish(),
 })
-export type LogEntry = z.input<typeof LogEntry>
+export type LogAuditEntry = z.input<typeof LogAuditEntry>
 
 /** A domain event as the log takes it. Nothing that says whose it is or when it was may be missing. */
-export const RecordedEvent = LogEntry.omit({ action: true }).extend({
+export const RecordedEvent = LogAuditEntry.omit({ action: true }).extend({
   id: Text.min(1).max(128),
   type: Action,
   tenantId: ExternalId,

@@ -12,7 +12,7 @@ import {
 } from '@org/core'
 import type { RbacStorage } from '../storage/port.js'
 import { defaultTenantId } from '../tenants/default.js'
-import { type AuditEntry, AuditQuery, LogEntry, Plain, RecordedEvent } from './schema.js'
+import { type AuditEntry, AuditQuery, LogAuditEntry, Plain, RecordedEvent } from './schema.js'
 
 export interface Audit {
   /**
@@ -21,7 +21,7 @@ export interface Audit {
    *
    * @throws ProblemError `invalid_input`.
    */
-  log(entry: LogEntry & { tx?: Tx | undefined }, options?: { tx?: Tx | undefined }): Promise<AuditEntry>
+  log(entry: LogAuditEntry & { tx?: Tx | undefined }, options?: { tx?: Tx | undefined }): Promise<AuditEntry>
   /**
    * A page of the tenant's log, the newest first.
    *
@@ -40,7 +40,7 @@ export interface Audit {
 export function createAudit(storage: RbacStorage, runtime: Runtime): Audit {
   const add = (entry: AuditEntry, tx: Tx | undefined) => storage.run(({ audit }) => audit.add(entry), tx)
 
-  const entryOf = (input: LogEntry, origin: { eventId: string | null; time: number }): AuditEntry => {
+  const entryOf = (input: LogAuditEntry, origin: { eventId: string | null; time: number }): AuditEntry => {
     const { tenantId = defaultTenantId, actor = systemActor, action, outcome = 'success', ...rest } = input
     const { resource = null, ip = null, userAgent = null, requestId = null } = rest
     const data = plain('/data', rest.data ?? {})
@@ -52,7 +52,7 @@ export function createAudit(storage: RbacStorage, runtime: Runtime): Audit {
 
   return {
     async log(input, { tx = input.tx } = {}) {
-      const entry = entryOf(parse(LogEntry, input), { eventId: null, time: runtime.clock.now() })
+      const entry = entryOf(parse(LogAuditEntry, input), { eventId: null, time: runtime.clock.now() })
       await add(entry, tx)
       return entry
     },

@@ -1,4 +1,4 @@
-/** CASL abilities over our catalogue: CASL's own class, without the ways in which it says yes by mistake. */
+/** CASL abilities over our catalog: CASL's own class, without the ways in which it says yes by mistake. */
 import {
   Ability,
   type AbilityTuple,
@@ -10,13 +10,13 @@ import {
   type RawRuleOf,
   type SubjectType,
 } from '@casl/ability'
-import type { Catalogue } from './catalogue.js'
+import type { Catalog } from './catalog.js'
 import { parsePermission } from './permission.js'
 import type { ActionOf, ResourceOf, Resources } from './resources.js'
 
 type Row<Resource extends string> = Record<PropertyKey, unknown> & ForcedSubject<Resource>
 
-/** A CASL ability that knows the catalogue's resources and actions by type. Fits CASL's tools and core's `Ability`. */
+/** A CASL ability that knows the catalog's resources and actions by type. Fits CASL's tools and core's `Ability`. */
 export type RbacAbility<R extends Resources> = MongoAbility<
   | { [Resource in ResourceOf<R>]: [ActionOf<R, Resource> | 'manage', Resource | Row<Resource>] }[ResourceOf<R>]
   | [ActionOf<R, ResourceOf<R>> | 'manage', 'all']
@@ -29,16 +29,16 @@ type MatchingRules = ReturnType<MongoAbility['possibleRulesFor']>
 const tag = '__caslSubjectType__'
 
 /**
- * Knows nothing but the catalogue. CASL alone takes a missing subject for every subject and lets an owner do actions
+ * Knows nothing but the catalog. CASL alone takes a missing subject for every subject and lets an owner do actions
  * that do not exist, since `manage` on `all` matches any argument; and it believes a subject type that came with a
  * parsed body. All of CASL's questions (`can`, `rulesFor`, `rulesToAST`, …) come through the two methods overridden.
  */
-class CatalogueAbility extends Ability<AbilityTuple, MongoQuery> {
-  readonly #catalogue: Catalogue
+class CatalogAbility extends Ability<AbilityTuple, MongoQuery> {
+  readonly #catalog: Catalog
 
-  constructor(catalogue: Catalogue, rules: Rule[]) {
+  constructor(catalog: Catalog, rules: Rule[]) {
     super(rules, { conditionsMatcher: mongoQueryMatcher, fieldMatcher: fieldPatternMatcher })
-    this.#catalogue = catalogue
+    this.#catalog = catalog
   }
 
   override detectSubjectType(subject?: AbilityTuple[1]): SubjectType {
@@ -55,15 +55,15 @@ class CatalogueAbility extends Ability<AbilityTuple, MongoQuery> {
 
   #knows(action: string, subjectType: SubjectType): boolean {
     if (typeof subjectType !== 'string') return false
-    if (action === 'manage') return subjectType === 'all' || this.#catalogue.hasResource(subjectType)
-    return subjectType === 'all' ? this.#catalogue.actions.has(action) : this.#catalogue.has(subjectType, action)
+    if (action === 'manage') return subjectType === 'all' || this.#catalog.hasResource(subjectType)
+    return subjectType === 'all' ? this.#catalog.actions.has(action) : this.#catalog.has(subjectType, action)
   }
 }
 
 /** Allows come before denies, whatever role they come from: in CASL the last rule that matches decides. */
-export function createAbility(catalogue: Catalogue, rules: readonly Rule[]): MongoAbility {
+export function createAbility(catalog: Catalog, rules: readonly Rule[]): MongoAbility {
   const denies = (rule: Rule) => rule.inverted === true
-  return new CatalogueAbility(catalogue, [...rules.filter((rule) => !denies(rule)), ...rules.filter(denies)])
+  return new CatalogAbility(catalog, [...rules.filter((rule) => !denies(rule)), ...rules.filter(denies)])
 }
 
 /** Permissions in CASL's words: `*` in a permission is `manage` as an action and `all` as a subject. */

@@ -8,7 +8,7 @@ export type ResourceOf<R extends Resources> = keyof R & string
 export type ActionOf<R extends Resources, Resource extends ResourceOf<R>> = R[Resource][number]
 
 /**
- * Checks a catalogue and keeps its names as types: `defineResources({ keys: ['create', 'read'], … })`.
+ * Checks a catalog and keeps its names as types: `defineResources({ keys: ['create', 'read'], … })`.
  *
  * @throws ProblemError `setup_error` for a name that is not a letter followed by letters, digits, `_` or `-`, that is
  *   longer than 64 characters or that CASL reads in its own way (`all`, `manage`), and for a resource without actions.

@@ -1,5 +1,5 @@
 import { coreErrors, type Route, route } from '@org/core'
-import { CheckPermission, CheckResult, Me } from './schema.js'
+import { CheckPermission, CheckResultView, MeView } from './schema.js'
 import type { OwnPermissions } from './service.js'
 
 export function permissionRoutes(permissions: Pick<OwnPermissions, 'me' | 'check'>): Route[] {
@@ -10,7 +10,7 @@ export function permissionRoutes(permissions: Pick<OwnPermissions, 'me' | 'check
       path: '/me',
       summary: "The caller's roles and permissions, and CASL rules for a front end",
       can: 'authenticated',
-      response: Me,
+      response: MeView,
       handler: (_input, ctx) => permissions.me(ctx),
     }),
     route({
@@ -21,7 +21,7 @@ export function permissionRoutes(permissions: Pick<OwnPermissions, 'me' | 'check
       description: 'Asking about another member needs the permission team:read.',
       can: 'authenticated',
       body: CheckPermission,
-      response: CheckResult,
+      response: CheckResultView,
       errors: [coreErrors.forbidden],
       handler: ({ body }, ctx) => permissions.check(ctx, body),
     }),

@@ -9,10 +9,10 @@ export const CheckPermission = z.strictObject({
 })
 export type CheckPermission = z.infer<typeof CheckPermission>
 
-export const CheckResult = z.object({ allowed: z.boolean() }).meta({ id: 'CheckResult' })
+export const CheckResultView = z.object({ allowed: z.boolean() }).meta({ id: 'RbacCheckResult' })
 
 /** Who the caller is to this module, and what they may do: what a front end needs to show the right buttons. */
-export const Me = z
+export const MeView = z
   .object({
     tenantId: z.string(),
     actor: Actor,
@@ -22,8 +22,8 @@ export const Me = z
       .array(z.array(z.unknown()))
       .describe("For CASL's `createMongoAbility(unpackRules(rules))`, from `@casl/ability/extra`."),
   })
-  .meta({ id: 'Me' })
-export type Me = z.input<typeof Me>
+  .meta({ id: 'RbacMe' })
+export type Me = z.input<typeof MeView>
 
 /** Why somebody may or may not do something. */
 export interface Explanation {

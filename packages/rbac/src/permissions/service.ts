@@ -3,11 +3,11 @@ import type { MongoAbility } from '@casl/ability'
 import { packRules } from '@casl/ability/extra'
 import { allows, authorize, ExternalId, parse, type RequestContext, type Tx } from '@org/core'
 import type { Assignment } from '../assignments/schema.js'
-import type { RoleCatalogue } from '../roles/catalogue.js'
+import type { RoleCatalog } from '../roles/catalog.js'
 import type { RbacStorage } from '../storage/port.js'
 import { defaultTenantId } from '../tenants/default.js'
 import { createAbility, type RbacAbility, rulesOf } from './ability.js'
-import type { Catalogue } from './catalogue.js'
+import type { Catalog } from './catalog.js'
 import { allowsRow } from './decide.js'
 import { type ConcretePermission, matchesPermission } from './permission.js'
 import type { ActionOf, ResourceOf, Resources } from './resources.js'
@@ -29,7 +29,7 @@ export interface Permissions<R extends Resources> {
   /**
    * Whether a user may do this, by the roles held in the tenant.
    *
-   * @throws ProblemError `invalid_input` for a resource or an action that the catalogue does not know.
+   * @throws ProblemError `invalid_input` for a resource or an action that the catalog does not know.
    */
   checkPermission<Resource extends ResourceOf<R>>(
     userId: string,
@@ -37,9 +37,9 @@ export interface Permissions<R extends Resources> {
     action: ActionOf<R, Resource>,
     options?: CheckOptions,
   ): Promise<boolean>
-  /** All that a user's roles grant, as a sorted list without wildcards: an owner's is the whole catalogue. */
+  /** All that a user's roles grant, as a sorted list without wildcards: an owner's is the whole catalog. */
   getUserPermissions(userId: string, options?: AskOptions): Promise<ConcretePermission<R>[]>
-  /** The user's CASL ability in a tenant, for CASL's own tools. It says no to whatever the catalogue does not know. */
+  /** The user's CASL ability in a tenant, for CASL's own tools. It says no to whatever the catalog does not know. */
   abilityFor(who: { userId: string } & AskOptions): Promise<RbacAbility<R>>
   /**
    * Why: the decision, and the assignment, role and permission behind it.
@@ -73,12 +73,12 @@ export interface OwnPermissions {
 
 export interface PermissionsOptions {
   storage: RbacStorage
-  catalogue: Catalogue
-  roles: RoleCatalogue
+  catalog: Catalog
+  roles: RoleCatalog
 }
 
 export function createPermissions<R extends Resources>(options: PermissionsOptions): Permissions<R> & OwnPermissions {
-  const { storage, catalogue, roles } = options
+  const { storage, catalog, roles } = options
 
   async function held(userId: string, { tenantId = defaultTenantId, tx }: AskOptions): Promise<Assignment[]> {
     parse(ExternalId, userId, '/userId')
@@ -92,20 +92,20 @@ export function createPermissions<R extends Resources>(options: PermissionsOptio
   }
 
   async function abilityOf(userId: string, ask: AskOptions): Promise<MongoAbility> {
-    return createAbility(catalogue, rulesOf(await granted(userId, ask)))
+    return createAbility(catalog, rulesOf(await granted(userId, ask)))
   }
 
   return {
     abilityOf,
 
     async checkPermission(userId, resource, action, { row, ...ask } = {}) {
-      catalogue.check(resource, action)
+      catalog.check(resource, action)
       return allowsRow(await abilityOf(userId, ask), action, resource, row)
     },
 
     async getUserPermissions(userId, ask = {}) {
-      // The catalogue was made from R, so that its permissions are R's.
-      return catalogue.expand(await granted(userId, ask)) as ConcretePermission<R>[]
+      // The catalog was made from R, so that its permissions are R's.
+      return catalog.expand(await granted(userId, ask)) as ConcretePermission<R>[]
     },
 
     async abilityFor({ userId, ...ask }) {
@@ -113,7 +113,7 @@ export function createPermissions<R extends Resources>(options: PermissionsOptio
     },
 
     async explain(userId, resource, action, ask = {}) {
-      catalogue.check(resource, action)
+      catalog.check(resource, action)
       const assignments = await held(userId, ask)
       const grants = assignments.flatMap(({ id, role }) =>
         roles
@@ -127,7 +127,7 @@ export function createPermissions<R extends Resources>(options: PermissionsOptio
     },
 
     async whoCan(resource, action, { tenantId = defaultTenantId, tx } = {}) {
-      catalogue.check(resource, action)
+      catalog.check(resource, action)
       parse(ExternalId, tenantId, '/tenantId')
       const grants = (permission: string) => matchesPermission(permission, resource, action)
       const granting = roles.all().filter(({ permissions }) => permissions.some(grants))
@@ -141,12 +141,12 @@ export function createPermissions<R extends Resources>(options: PermissionsOptio
       const keys = assignments.map(({ role }) => role)
       const permissions = roles.permissions(keys)
       const rules = packRules(rulesOf(permissions))
-      return { tenantId, actor, roles: keys, permissions: catalogue.expand(permissions), rules }
+      return { tenantId, actor, roles: keys, permissions: catalog.expand(permissions), rules }
     },
 
     async check(context, { userId, resource, action }) {
       const { tenantId, actor, ability: own, tx } = context
-      catalogue.check(resource, action)
+      catalog.check(resource, action)
       const oneself = userId === undefined || (actor.type === 'user' && userId === actor.id)
       if (oneself) return { allowed: allows(own, action, resource) }
       authorize(context, 'read', 'team')

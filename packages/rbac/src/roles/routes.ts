@@ -1,5 +1,5 @@
 import { pageOf, type Route, route } from '@org/core'
-import { Role } from './schema.js'
+import { RoleView } from './schema.js'
 import type { Roles } from './service.js'
 
 export function roleRoutes(roles: Roles): Route[] {
@@ -10,7 +10,7 @@ export function roleRoutes(roles: Roles): Route[] {
       path: '/roles',
       summary: 'List the roles that members can be given',
       can: ['read', 'team'],
-      response: pageOf(Role),
+      response: pageOf(RoleView),
       handler: (_input, ctx) => roles.list(ctx),
     }),
   ]

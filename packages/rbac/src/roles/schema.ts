@@ -10,22 +10,23 @@ export const RoleDefinition = z.strictObject({
   permissions: z.array(z.string()).readonly(),
 })
 
-/** The same, with permissions checked against the catalogue by the compiler. */
+/** The same, with permissions checked against the catalog by the compiler. */
 export type RoleDefinition<R extends Resources> = Omit<z.infer<typeof RoleDefinition>, 'permissions'> & {
   permissions: readonly Permission<R>[]
 }
 
 export type RoleDefinitions<R extends Resources> = Readonly<Record<string, RoleDefinition<R>>>
 
-/** A role as it is listed. */
-export const Role = z
-  .object({
-    /** What assignments name: `owner`, `read_only`. */
-    key: z.string(),
-    name: z.string(),
-    description: z.string().nullable(),
-    /** As defined, wildcards and all: `keys:*`. */
-    permissions: z.array(z.string()),
-  })
-  .meta({ id: 'Role' })
+/** What assignments give. */
+export const Role = z.object({
+  /** What assignments name: `owner`, `read_only`. */
+  key: z.string(),
+  name: z.string(),
+  description: z.string().nullable(),
+  /** As defined, wildcards and all: `keys:*`. */
+  permissions: z.array(z.string()),
+})
 export type Role = z.infer<typeof Role>
+
+/** As it leaves over HTTP. */
+export const RoleView = Role.meta({ id: 'RbacRole' })

@@ -1,5 +1,5 @@
 import { coreErrors, type Page, type Scope } from '@org/core'
-import type { RoleCatalogue } from './catalogue.js'
+import type { RoleCatalog } from './catalog.js'
 import type { Role } from './schema.js'
 
 export interface Roles {
@@ -9,7 +9,7 @@ export interface Roles {
   get(scope: Scope, key: string): Promise<Role>
 }
 
-export function createRoles(roles: RoleCatalogue): Roles {
+export function createRoles(roles: RoleCatalog): Roles {
   return {
     list: async () => ({ data: roles.all(), next: null }),
     async get(_scope, key) {

@@ -35,7 +35,7 @@ export async function singleTenant(rbac: Rbac) {
   return rbac.checkPermission('olga', 'keys', 'delete')
 }
 
-export function ownCatalogue(knex: Knex) {
+export function ownCatalog(knex: Knex) {
   const rbac = createRbac({
     storage: knexStorage(knex),
     resources: defineResources({ ...predefinedResources, projects: ['create', 'read', 'archive'] }),

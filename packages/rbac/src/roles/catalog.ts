@@ -1,22 +1,22 @@
 /** The roles that the host defined, checked once when the module is made. */
 import { coreErrors, unknownValue } from '@org/core'
 import { z } from 'zod'
-import type { Catalogue } from '../permissions/catalogue.js'
+import type { Catalog } from '../permissions/catalog.js'
 import { checkName } from '../permissions/resources.js'
 import { predefinedRoles } from './predefined.js'
 import { type Role, RoleDefinition } from './schema.js'
 
-export class RoleCatalogue {
+export class RoleCatalog {
   readonly #roles: ReadonlyMap<string, Role>
 
   /**
-   * Without `definitions`: the predefined roles, with those of their permissions that the catalogue knows.
+   * Without `definitions`: the predefined roles, with those of their permissions that the catalog knows.
    *
    * @throws ProblemError `setup_error` that names the role, what it names wrongly, and the known values.
    */
-  constructor(catalogue: Catalogue, definitions?: Readonly<Record<string, unknown>>) {
-    const entries = Object.entries(definitions ?? predefinedWithin(catalogue))
-    this.#roles = new Map(entries.map(([key, definition]) => [key, roleOf(catalogue, key, definition)]))
+  constructor(catalog: Catalog, definitions?: Readonly<Record<string, unknown>>) {
+    const entries = Object.entries(definitions ?? predefinedWithin(catalog))
+    this.#roles = new Map(entries.map(([key, definition]) => [key, roleOf(catalog, key, definition)]))
   }
 
   all(): Role[] {
@@ -45,8 +45,8 @@ export class RoleCatalogue {
   }
 }
 
-function predefinedWithin(catalogue: Catalogue): Record<string, unknown> {
-  const known = (permissions: readonly string[]) => permissions.filter((text) => catalogue.whatIsWrong(text) === null)
+function predefinedWithin(catalog: Catalog): Record<string, unknown> {
+  const known = (permissions: readonly string[]) => permissions.filter((text) => catalog.whatIsWrong(text) === null)
   const entries = Object.entries(predefinedRoles).map(([key, role]) => [
     key,
     { ...role, permissions: known(role.permissions) },
@@ -54,11 +54,11 @@ function predefinedWithin(catalogue: Catalogue): Record<string, unknown> {
   return Object.fromEntries(entries)
 }
 
-function roleOf(catalogue: Catalogue, key: string, definition: unknown): Role {
+function roleOf(catalog: Catalog, key: string, definition: unknown): Role {
   checkName('role', key)
   const parsed = RoleDefinition.safeParse(definition)
   const complaint = parsed.success
-    ? parsed.data.permissions.map((text) => catalogue.whatIsWrong(text)).find((found) => found !== null)
+    ? parsed.data.permissions.map((text) => catalog.whatIsWrong(text)).find((found) => found !== null)
     : z.prettifyError(parsed.error)
   if (!parsed.success || complaint) throw coreErrors.setup_error({ detail: `The role "${key}": ${complaint}.` })
   const { name = key, description = null, permissions } = parsed.data

@@ -1,10 +1,10 @@
-/** The catalogue of resources as it is looked up. */
+/** The catalog of resources as it is looked up. */
 import { unknownValue } from '@org/core'
 import { matchesPermission, parsePermission } from './permission.js'
 import { defineResources, type Resources } from './resources.js'
 
 /** Knows every resource, its actions and so every permission there is. */
-export class Catalogue {
+export class Catalog {
   readonly #actions: ReadonlyMap<string, ReadonlySet<string>>
   readonly #concrete: readonly { permission: string; resource: string; action: string }[]
   /** The actions of all resources. */
