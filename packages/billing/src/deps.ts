@@ -1,6 +1,7 @@
 /** What every service of the module stands on. */
 import type { Emit, Runtime } from '@org/core'
 import type { Catalog } from './catalog/define.js'
+import type { billingEvents } from './events.js'
 import type { PaymentProvider } from './provider/port.js'
 import type { BillingStorage } from './storage/port.js'
 
@@ -9,7 +10,7 @@ export interface Deps {
   provider: PaymentProvider
   storage: BillingStorage
   runtime: Runtime
-  emit: Emit
+  emit: Emit<typeof billingEvents>
   /** How long an overdue subscription keeps what its plan gives, in milliseconds. */
   gracePeriod: number
   /** How a number from the sequence reads on an invoice. */

@@ -18,6 +18,7 @@ import { type DueWork, runDueWork } from './due-work/run.js'
 import { type Verification, verify } from './due-work/verify.js'
 import { entitlementRoutes } from './entitlements/routes.js'
 import { createEntitlements, type Entitlements } from './entitlements/service.js'
+import type { billingEvents } from './events.js'
 import { invoiceRoutes } from './invoices/routes.js'
 import { createInvoices, type Invoices } from './invoices/service.js'
 import { localProvider } from './provider/local.js'
@@ -51,6 +52,7 @@ export type { Verification } from './due-work/verify.js'
 export type { Entitlement, EntitlementReason } from './entitlements/schema.js'
 export type { CheckOptions, Entitlements } from './entitlements/service.js'
 export { billingErrors } from './errors.js'
+export { billingEvents } from './events.js'
 export type {
   CreateInvoice,
   Invoice,
@@ -138,7 +140,7 @@ export function createBilling<PlanId extends string, Feature extends string, Met
     provider: options.provider ?? localProvider(),
     storage: options.storage ?? memoryStorage(),
     runtime,
-    emit: createEmit(runtime, options.events),
+    emit: createEmit<typeof billingEvents>(runtime, options.events),
     gracePeriod: options.gracePeriod ?? 21 * day,
     invoiceNumber: options.invoiceNumber ?? ((sequence) => `INV-${String(sequence).padStart(6, '0')}`),
   }

@@ -1,6 +1,14 @@
 /** What the tests of billing share: one catalogue, and billing on each storage. */
 
-import { type BillingStorage, createBilling, defineCatalog, memoryStorage, type PaymentProvider } from '@org/billing'
+import assert from 'node:assert/strict'
+import {
+  type BillingStorage,
+  billingEvents,
+  createBilling,
+  defineCatalog,
+  memoryStorage,
+  type PaymentProvider,
+} from '@org/billing'
 import { knexStorage, migrate } from '@org/billing/knex'
 import type { DomainEvent, EventSink } from '@org/core'
 import { type FakeClock, fakeClock, type OpenTarget, recordingLogger, storageTargets } from '@org/core/testing'
@@ -64,10 +72,21 @@ export interface SetUpOptions {
 export function billingOn(storage: BillingStorage, { clock = fakeClock(), events, ...options }: SetUpOptions = {}) {
   const heard: DomainEvent[] = []
   const logger = recordingLogger()
-  const sinks: EventSink[] = [(event) => void heard.push(event), ...(events ? [events] : [])]
+  const hear: EventSink = (event) => {
+    assertListed(event)
+    heard.push(event)
+  }
+  const sinks = [hear, ...(events ? [events] : [])]
   const billing = createBilling({ catalog, storage, clock, logger, events: sinks, ...options })
   const types = () => heard.map((event) => event.type)
   return { billing, clock, heard, types, logger }
+}
+
+/** Whatever any test brings about: the catalogue of events says so, and says all of it. */
+function assertListed({ type, data }: DomainEvent): void {
+  const schema = Object.hasOwn(billingEvents, type) ? billingEvents[type as keyof typeof billingEvents] : undefined
+  assert.ok(schema, `${type} is not in billingEvents`)
+  assert.deepEqual(schema.parse(data), data)
 }
 
 export const at = (text: string) => Date.parse(text)

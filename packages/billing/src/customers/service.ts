@@ -4,7 +4,7 @@ import type { Deps } from '../deps.js'
 import { billingErrors } from '../errors.js'
 import type { BillingStores } from '../storage/port.js'
 import { newCustomer } from './ensure.js'
-import { type Customer, CustomerInput } from './schema.js'
+import { type Customer, CustomerInput, CustomerView } from './schema.js'
 
 export interface Customers {
   /** @throws ProblemError `customer_exists` (409) if the tenant has one. */
@@ -30,9 +30,10 @@ export function createCustomers(deps: Deps): Customers {
   }
 
   function emit(scope: Scope, what: 'created' | 'updated', after: Customer, tx: Tx, before?: Customer) {
-    const resource = { type: 'customer', id: after.id }
-    const change = { ...(before && { before: snapshot(before) }), after: snapshot(after) }
-    return deps.emit(scope, { type: `customer.${what}`, data: snapshot(after), resource, ...change }, tx)
+    const { id, name, email } = after
+    const data = { customerId: id, name, email }
+    const change = { ...(before && { before: CustomerView.parse(before) }), after: CustomerView.parse(after) }
+    return deps.emit(scope, { type: `customer.${what}`, data, resource: { type: 'customer', id }, ...change }, tx)
   }
 
   return {
@@ -81,8 +82,4 @@ function existing(customer: Customer | null): Customer {
 
 function given(input: CustomerInput): Partial<Customer> {
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined))
-}
-
-function snapshot({ id, email, name, paymentMethod, balance }: Customer): Record<string, unknown> {
-  return { customerId: id, email, name, paymentMethod, balance }
 }

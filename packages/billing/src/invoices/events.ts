@@ -1,25 +1,39 @@
 import type { Scope, Tx } from '@org/core'
 import type { Deps } from '../deps.js'
-import type { Invoice } from './schema.js'
+import { type Invoice, InvoiceView } from './schema.js'
 
-type InvoiceEvent = 'created' | 'finalized' | 'paid' | 'payment_failed' | 'voided'
+type InvoiceEvent = 'created' | 'finalized' | 'paid' | 'voided'
 
-/** Emits `invoice.<what>`. The lines stay out: the event names the invoice. */
+/** Emits `invoice.<what>`. */
 export function emitInvoice(
-  deps: Pick<Deps, 'emit'>,
+  { emit }: Pick<Deps, 'emit'>,
   scope: Scope,
   what: InvoiceEvent,
   invoice: Invoice,
   tx: Tx,
-  more: { before?: Invoice; declineCode?: string } = {},
+  before?: Invoice,
 ): Promise<void> {
-  const { before, declineCode } = more
-  const data = { ...snapshot(invoice), ...(declineCode !== undefined && { declineCode }) }
-  const resource = { type: 'invoice', id: invoice.id }
-  const change = { ...(before && { before: snapshot(before) }), after: snapshot(invoice) }
-  return deps.emit(scope, { type: `invoice.${what}`, data, resource, ...change }, tx)
+  const change = { ...(before && { before: InvoiceView.parse(before) }), after: InvoiceView.parse(invoice) }
+  return emit(scope, { type: `invoice.${what}`, data: dataOf(invoice), resource: resourceOf(invoice), ...change }, tx)
 }
 
-function snapshot({ id, subscriptionId, number, status, reason, currency, total, amountDue, amountPaid }: Invoice) {
+/** Emits `invoice.payment_failed`. */
+export function emitPaymentFailed(
+  { emit }: Pick<Deps, 'emit'>,
+  scope: Scope,
+  invoice: Invoice,
+  declineCode: string,
+  tx: Tx,
+): Promise<void> {
+  const data = { ...dataOf(invoice), declineCode }
+  const draft = { data, resource: resourceOf(invoice), after: InvoiceView.parse(invoice) }
+  return emit(scope, { type: 'invoice.payment_failed', ...draft }, tx)
+}
+
+function resourceOf({ id }: Invoice) {
+  return { type: 'invoice', id }
+}
+
+function dataOf({ id, subscriptionId, number, status, reason, currency, total, amountDue, amountPaid }: Invoice) {
   return { invoiceId: id, subscriptionId, number, status, reason, currency, total, amountDue, amountPaid }
 }

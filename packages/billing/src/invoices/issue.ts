@@ -86,8 +86,8 @@ export async function numbered(deps: Deps, stores: BillingStores, draft: Invoice
 }
 
 export async function emitFinal(deps: Deps, scope: Scope, invoice: Invoice, before: Invoice, tx: Tx): Promise<void> {
-  await emitInvoice(deps, scope, 'finalized', invoice, tx, { before })
-  if (invoice.status === 'paid') await emitInvoice(deps, scope, 'paid', invoice, tx, { before })
+  await emitInvoice(deps, scope, 'finalized', invoice, tx, before)
+  if (invoice.status === 'paid') await emitInvoice(deps, scope, 'paid', invoice, tx, before)
 }
 
 /** Puts money onto the customer's balance, or takes it off. */

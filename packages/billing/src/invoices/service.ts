@@ -152,7 +152,7 @@ export function createInvoices(deps: Deps): Invoices {
         const now = runtime.clock.now()
         const after: Invoice = { ...invoice, status: 'void', voidedAt: now, updatedAt: now }
         await stores.invoices.update(after)
-        await emitInvoice(deps, scope, 'voided', after, tx, { before: invoice })
+        await emitInvoice(deps, scope, 'voided', after, tx, invoice)
         const locked = subscription && (await stores.subscriptions.lock(subscription.id))
         if (locked) await clearPastDue(deps, stores, scope, locked, tx)
         return after

@@ -7,7 +7,7 @@ import type { BillingStores } from '../storage/port.js'
 import { applyChange } from '../subscriptions/apply.js'
 import { emitSubscription } from '../subscriptions/events.js'
 import type { Subscription } from '../subscriptions/schema.js'
-import { emitInvoice } from './events.js'
+import { emitInvoice, emitPaymentFailed } from './events.js'
 import { addToBalance, emitFinal, numbered } from './issue.js'
 import type { Invoice } from './schema.js'
 
@@ -53,7 +53,7 @@ async function paid(
   if (invoice.status !== 'draft') {
     const after = { ...invoice, ...settled }
     await stores.invoices.update(after)
-    await emitInvoice(deps, scope, 'paid', after, tx, { before: invoice })
+    await emitInvoice(deps, scope, 'paid', after, tx, invoice)
     if (subscription) await clearPastDue(deps, stores, scope, subscription, tx)
     return null
   }
@@ -92,7 +92,7 @@ async function declined(
   declineCode: string,
   tx: Tx,
 ): Promise<void> {
-  await emitInvoice(deps, scope, 'payment_failed', invoice, tx, { declineCode })
+  await emitPaymentFailed(deps, scope, invoice, declineCode, tx)
   if (invoice.status === 'draft') return takeBack(deps, stores, invoice, subscription)
   if (subscription?.status !== 'active') return
   const now = deps.runtime.clock.now()

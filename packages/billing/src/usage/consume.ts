@@ -82,7 +82,7 @@ export async function announce(
   tx: Tx,
 ): Promise<void> {
   const terms = termsOf(standing, key.meter)
-  if (!terms) return
+  if (!terms || !standing.plan) return
   const limit = terms.included[standing.interval]
   const due = noticesDue(counter, terms, limit, refused)
   if (!due) return
@@ -91,7 +91,7 @@ export async function announce(
   const iso = (time: number) => new Date(time).toISOString()
   const data = {
     meter: key.meter,
-    plan: standing.plan?.id,
+    plan: standing.plan.id,
     used: counter.used,
     limit,
     windowStart: iso(start),
