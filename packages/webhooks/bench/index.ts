@@ -22,7 +22,7 @@ export const comparisons: Comparison[] = await inTransactions(
       async reference(tx) {
         const messageId = id('msg')
         await tx('webhooks_messages').insert({ ...messageRow, id: messageId })
-        await tx('webhooks_deliveries').insert({ ...deliveryRow, id: id('dlv'), message_id: messageId })
+        await tx('webhooks_deliveries').insert({ ...deliveryRow, id: id('del'), message_id: messageId })
       },
     }
   },

@@ -16,7 +16,7 @@ import type { WebhooksStorage } from './storage/port.js'
 export const storageContract: readonly ContractCase<WebhooksStorage>[] = [
   contractCase('keeps an endpoint as it is, for its own tenant alone', async ({ storage }) => {
     const row = endpoint({ eventTypes: ['key.*'], channels: ['eu'], metadata: { Team: 'Ünïcode 🪝' } })
-    const other = endpoint({ id: 'ep_2', tenantId: 'T1' })
+    const other = endpoint({ id: 'ep_2', tenantId: 'T1', description: 'Ünïcode 🪝' })
     await storage.run(async ({ endpoints }) => {
       await endpoints.insert(row)
       await endpoints.insert(other)
@@ -139,11 +139,11 @@ export const storageContract: readonly ContractCase<WebhooksStorage>[] = [
       await deliveries.updateAll(['del_1', 'del_2'], { status: 'delivered', endedAt: 9, lastStatus: 204 })
       assert.equal((await deliveries.lock('t1', 'del_3'))?.status, 'pending')
       assert.equal(await deliveries.lock('t2', 'del_3'), null)
-      await deliveries.update('del_3', { status: 'cancelled', lastError: 'timeout' })
+      await deliveries.update('del_3', { status: 'canceled', lastError: 'timeout' })
     })
     const list = await storage.read(({ deliveries }) => deliveries.list('t1', {}, { limit: 9, after: null }))
     assert.deepEqual(list, [
-      delivery({ id: 'del_3', status: 'cancelled', lastError: 'timeout' }),
+      delivery({ id: 'del_3', status: 'canceled', lastError: 'timeout' }),
       delivery({ id: 'del_2', status: 'delivered', endedAt: 9, lastStatus: 204 }),
       delivery({ id: 'del_1', status: 'delivered', endedAt: 9, lastStatus: 204 }),
     ])
@@ -182,10 +182,10 @@ export const storageContract: readonly ContractCase<WebhooksStorage>[] = [
     const get = (id: string) => storage.read(({ deliveries }) => deliveries.get('t1', id))
     assert.deepEqual(await get('del_1'), delivery({ id: 'del_1', status: 'pending', dueAt: 70 }))
     await storage.run(({ deliveries }) => deliveries.cancelAll('ep_1', 80))
-    assert.deepEqual(await get('del_1'), delivery({ id: 'del_1', status: 'cancelled', dueAt: 70, endedAt: 80 }))
+    assert.deepEqual(await get('del_1'), delivery({ id: 'del_1', status: 'canceled', dueAt: 70, endedAt: 80 }))
     assert.deepEqual(
       await get('del_3'),
-      delivery({ id: 'del_3', status: 'cancelled', leaseToken: 'lease_1', endedAt: 80 }),
+      delivery({ id: 'del_3', status: 'canceled', leaseToken: 'lease_1', endedAt: 80 }),
     )
     assert.deepEqual(await get('del_2'), delivery({ id: 'del_2', status: 'held', endpointId: 'ep_2' }))
     assert.deepEqual(await get('del_4'), delivery({ id: 'del_4', status: 'dead_letter' }))
@@ -279,7 +279,7 @@ function endpoint(row: Partial<StoredEndpoint> = {}): StoredEndpoint {
     id: 'ep_1',
     tenantId: 't1',
     url: 'https://example.com/hooks',
-    description: '',
+    description: null,
     eventTypes: null,
     channels: null,
     metadata: {},

@@ -5,8 +5,10 @@ import {
   type DomainEvent,
   type EventSink,
   type HttpModule,
+  type Logger,
   type RuntimeOptions,
   type Tx,
+  warnOfMemory,
 } from '@org/core'
 import { deadLetterRoutes, deliveryRoutes } from './deliveries/routes.js'
 import { createDeliveriesService, type DeadLettersService, type DeliveriesService } from './deliveries/service.js'
@@ -16,10 +18,11 @@ import type { NetworkOptions } from './delivery/sender.js'
 import { createDeliveryService, type DeliveryService } from './delivery/service.js'
 import { endpointRoutes, type PublicEndpoints } from './endpoints/routes.js'
 import { createEndpointsService } from './endpoints/service.js'
-import { defineEventTypes, type EventTypes } from './event-types/catalogue.js'
+import { defineEventTypes, type EventTypes } from './event-types/catalog.js'
 import { defaultEventTypes } from './event-types/defaults.js'
 import { eventTypeRoutes } from './event-types/routes.js'
 import { createEventTypesService } from './event-types/service.js'
+import type { webhooksEvents } from './events.js'
 import { messageRoutes } from './messages/routes.js'
 import { createMessagesService, type MessagesService } from './messages/service.js'
 import { memoryStorage } from './storage/memory/index.js'
@@ -68,10 +71,10 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
 ): Webhooks<Types> {
   const runtime = createRuntime(options)
   const { network = {} } = options
-  const storage = options.storage ?? fallback(runtime.logger)
+  const storage = options.storage ?? temporaryStorage(runtime.logger)
   const schedule = checkSchedule(options.retry?.schedule ?? defaultSchedule)
   const guard = createAddressGuard(network)
-  const emit = createEmit(runtime, options.events)
+  const emit = createEmit<typeof webhooksEvents>(runtime, options.events)
   const eventTypes = createEventTypesService(defineEventTypes<EventTypes>(options.eventTypes ?? defaultEventTypes))
   const wake = () => delivery.wake()
 
@@ -107,7 +110,7 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
   }
 }
 
-function fallback(logger: { warn(message: string): void }): WebhooksStorage {
-  logger.warn('webhooks: no `storage` was given, so everything is kept in memory and lost with the process')
+function temporaryStorage(logger: Logger): WebhooksStorage {
+  warnOfMemory(logger, '@org/webhooks')
   return memoryStorage()
 }

@@ -95,7 +95,7 @@ for (const { name, missing, open } of await testStorages()) {
       await close()
     })
 
-    it('are retried at once, cancelled, and sent again after they were delivered', async () => {
+    it('are retried at once, canceled, and sent again after they were delivered', async () => {
       const { storage, close } = await open()
       const { webhooks } = world({ storage })
       const target = await receiver(answers(500, 200))
@@ -107,7 +107,7 @@ for (const { name, missing, open } of await testStorages()) {
       expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
       expect(await codeOf(webhooks.deliveries.cancel(scope, id))).toBe('delivery_ended')
       await webhooks.deliveries.retry(scope, id)
-      expect(await webhooks.deliveries.cancel(scope, id)).toMatchObject({ status: 'cancelled', nextAttemptAt: null })
+      expect(await webhooks.deliveries.cancel(scope, id)).toMatchObject({ status: 'canceled', nextAttemptAt: null })
       expect(await webhooks.drain()).toMatchObject({ delivered: 0 })
       expect(new Set(target.ids()).size).toBe(1)
       const other = { tenantId: 't2' }
@@ -155,11 +155,11 @@ for (const { name, missing, open } of await testStorages()) {
       await close()
     })
 
-    it('that are cancelled while they are being sent are delivered if they arrive, and never retried', async () => {
+    it('that are canceled while they are being sent are delivered if they arrive, and never retried', async () => {
       const { storage, close } = await open()
       for (const [status, outcome] of [
         [200, 'delivered'],
-        [500, 'cancelled'],
+        [500, 'canceled'],
       ] as const) {
         const { webhooks } = world({ storage })
         const only = async () => (await webhooks.deliveries.list(scope, { endpointId: id })).data[0]?.id ?? ''

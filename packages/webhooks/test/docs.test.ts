@@ -106,7 +106,7 @@ describe('the samples', () => {
       rescheduled: 0,
       deadLettered: 0,
       held: 0,
-      cancelled: 0,
+      canceled: 0,
     })
   })
 

@@ -26,7 +26,7 @@ for (const { name, missing, open } of await testStorages()) {
       expect(created).toEqual({
         id: expect.stringMatching(/^ep_[a-z0-9]{26}$/),
         url,
-        description: '',
+        description: null,
         eventTypes: ['key.*'],
         channels: null,
         metadata: { team: 'a' },
@@ -60,7 +60,7 @@ for (const { name, missing, open } of await testStorages()) {
         tenantId: 't1',
         actor: scope.actor,
         resource: { type: 'endpoint', id: created.id },
-        before: { description: '' },
+        before: { description: null, createdAt: '2026-01-01T00:00:00.000Z' },
         after: { description: 'Ours' },
       })
       expect(JSON.stringify(events)).not.toContain('whsec_')
@@ -115,8 +115,8 @@ for (const { name, missing, open } of await testStorages()) {
       await webhooks.publish(keyCreated)
       await webhooks.endpoints.delete(scope, id)
       const [delivery] = (await webhooks.deliveries.list(scope, { endpointId: id })).data
-      expect(delivery).toMatchObject({ status: 'cancelled', attempts: 0 })
-      expect(await webhooks.drain()).toEqual({ delivered: 0, rescheduled: 0, deadLettered: 0, held: 0, cancelled: 0 })
+      expect(delivery).toMatchObject({ status: 'canceled', attempts: 0 })
+      expect(await webhooks.drain()).toEqual({ delivered: 0, rescheduled: 0, deadLettered: 0, held: 0, canceled: 0 })
       expect(await codeOf(webhooks.deliveries.retry(scope, delivery?.id ?? ''))).toBe('endpoint_deleted')
       await close()
     })
@@ -127,8 +127,8 @@ for (const { name, missing, open } of await testStorages()) {
       const { id } = await webhooks.endpoints.create(scope, { url })
       await webhooks.publish(keyCreated)
       await storage.run(({ endpoints }) => endpoints.remove(id))
-      expect(await webhooks.drain()).toMatchObject({ cancelled: 1 })
-      expect((await webhooks.deliveries.list(scope)).data).toMatchObject([{ status: 'cancelled', attempts: 0 }])
+      expect(await webhooks.drain()).toMatchObject({ canceled: 1 })
+      expect((await webhooks.deliveries.list(scope)).data).toMatchObject([{ status: 'canceled', attempts: 0 }])
       await close()
     })
   })
@@ -143,6 +143,7 @@ describe('an endpoint', () => {
     [{ url, secret: 'whsec_mine' }, '/secret', /unknown field/],
     [{ url: 7 }, '/url', /string/],
     [{ url, description: 'a\u0000b' }, '/description', /NUL/],
+    [{ url, description: '' }, '/description', /null for none/],
     [{ url, metadata: { a: 1 } }, '/metadata/a', /string/],
   ])('is refused as %j', async (input, pointer, detail) => {
     const { webhooks } = world()

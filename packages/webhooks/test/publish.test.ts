@@ -182,7 +182,7 @@ for (const { name, missing, open } of await testStorages()) {
       await expect(webhooks.endpoints.update(scope, id, { description: 'new' })).rejects.toBe(refusal)
       await expect(webhooks.endpoints.rotateSecret(scope, id)).rejects.toBe(refusal)
       await expect(webhooks.endpoints.delete(scope, id)).rejects.toBe(refusal)
-      expect((await webhooks.endpoints.list(scope)).data).toMatchObject([{ id, description: '' }])
+      expect((await webhooks.endpoints.list(scope)).data).toMatchObject([{ id, description: null }])
       await close()
     })
 

@@ -96,7 +96,7 @@ for (const target of httpTargets()) {
       expect(message.body.tenantId).toBe(undefined)
       await call('delete', `/endpoints/${id}`).expect(204)
       await call('get', `/endpoints/${id}`).expect(404)
-      expect((await call('get', `/deliveries/${tested.body.deliveryId}`)).body.status).toBe('cancelled')
+      expect((await call('get', `/deliveries/${tested.body.deliveryId}`)).body.status).toBe('canceled')
     })
 
     it('lists deliveries by filters, and works on dead letters', async () => {
@@ -114,7 +114,7 @@ for (const target of httpTargets()) {
       await post(`/deliveries/${deliveryId}/cancel`).expect(409)
       expect((await post(`/dead-letters/${deliveryId}/redrive`).expect(200)).body.status).toBe('pending')
       await post(`/dead-letters/${deliveryId}/discard`).expect(404)
-      expect((await post(`/deliveries/${deliveryId}/cancel`).expect(200)).body.status).toBe('cancelled')
+      expect((await post(`/deliveries/${deliveryId}/cancel`).expect(200)).body.status).toBe('canceled')
       expect((await post(`/deliveries/${deliveryId}/retry`).expect(200)).body.status).toBe('pending')
     })
 

@@ -1,4 +1,12 @@
-import { createWebhooks, defaultEventTypes, defineEventTypes, memoryStorage, type Webhooks } from '@org/webhooks'
+import type { Emit } from '@org/core'
+import {
+  createWebhooks,
+  defaultEventTypes,
+  defineEventTypes,
+  memoryStorage,
+  type Webhooks,
+  type webhooksEvents,
+} from '@org/webhooks'
 import { describe, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
 
@@ -25,5 +33,16 @@ describe('publish', () => {
   it('knows the default types without options', () => {
     const webhooks: Webhooks = createWebhooks({ storage: memoryStorage() })
     expectTypeOf<Parameters<typeof webhooks.publish>[0]['type']>().toEqualTypeOf<keyof typeof defaultEventTypes>()
+  })
+})
+
+describe('events', () => {
+  it('are typed by their catalog', () => {
+    type Draft = Parameters<Emit<typeof webhooksEvents>>[1]
+    const draft = (input: Draft) => input
+    const data = { deliveryId: 'del_1', messageId: 'msg_1', endpointId: 'ep_1', eventType: 'key.created' }
+    draft({ type: 'delivery.canceled', data })
+    // @ts-expect-error there is no such event
+    draft({ type: 'delivery.lost', data })
   })
 })

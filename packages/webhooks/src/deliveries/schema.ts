@@ -6,10 +6,10 @@ import { z } from 'zod'
  * - `held`: the endpoint is disabled; enabling it sends what was held
  * - `delivered`: the endpoint answered 2xx
  * - `dead_letter`: every attempt of the schedule failed; waits for somebody to redrive or discard it
- * - `cancelled`: somebody cancelled it, or its endpoint was deleted
+ * - `canceled`: somebody canceled it, or its endpoint was deleted
  * - `discarded`: a dead letter that somebody gave up
  */
-export const DeliveryStatus = z.enum(['pending', 'held', 'delivered', 'dead_letter', 'cancelled', 'discarded'])
+export const DeliveryStatus = z.enum(['pending', 'held', 'delivered', 'dead_letter', 'canceled', 'discarded'])
 export type DeliveryStatus = z.infer<typeof DeliveryStatus>
 
 /** Why an attempt failed. */

@@ -11,6 +11,7 @@ import {
   type Scope,
 } from '@org/core'
 import { webhooksErrors } from '../errors.js'
+import type { webhooksEvents } from '../events.js'
 import type { WebhooksStorage, WebhooksStores } from '../storage/port.js'
 import {
   type Attempt,
@@ -18,6 +19,7 @@ import {
   Delivery,
   type DeliveryFilter,
   DeliveryQuery,
+  DeliveryView,
   type StoredDelivery,
 } from './schema.js'
 import type { DeliveryPatch } from './store.js'
@@ -25,7 +27,7 @@ import type { DeliveryPatch } from './store.js'
 export interface DeliveriesOptions {
   storage: WebhooksStorage
   runtime: Runtime
-  emit: Emit
+  emit: Emit<typeof webhooksEvents>
   /** Called after something was made due. */
   wake: () => void
 }
@@ -59,7 +61,7 @@ export function createDeliveriesService({ storage, runtime, emit, wake }: Delive
   async function change(
     scope: Scope,
     id: string,
-    type: string,
+    type: Exclude<keyof typeof webhooksEvents & `delivery.${string}`, 'delivery.dead_lettered'>,
     decide: (found: StoredDelivery, stores: WebhooksStores) => Promise<DeliveryPatch> | DeliveryPatch,
   ): Promise<Delivery> {
     const { tenantId } = checkScope(scope)
@@ -68,10 +70,11 @@ export function createDeliveriesService({ storage, runtime, emit, wake }: Delive
       if (!found) throw coreErrors.not_found()
       const patch = await decide(found, stores)
       await stores.deliveries.update(id, patch)
-      const [before, after] = [publicPart(found), publicPart({ ...found, ...patch })]
+      const after = publicPart({ ...found, ...patch })
       const { messageId, endpointId, eventType } = after
       const data = { deliveryId: id, messageId, endpointId, eventType }
-      await emit(scope, { type, resource: { type: 'delivery', id }, data, before, after }, tx)
+      const seen = { before: DeliveryView.parse(publicPart(found)), after: DeliveryView.parse(after) }
+      await emit(scope, { type, resource: { type: 'delivery', id }, data, ...seen }, tx)
       return after
     }, scope.tx)
   }
@@ -125,11 +128,11 @@ export function createDeliveriesService({ storage, runtime, emit, wake }: Delive
      * @throws ProblemError `not_found`; `delivery_ended` unless it is pending or held.
      */
     cancel: (scope: Scope, id: string): Promise<Delivery> =>
-      change(scope, id, 'delivery.cancelled', (found) => {
+      change(scope, id, 'delivery.canceled', (found) => {
         if (found.status !== 'pending' && found.status !== 'held') {
           throw webhooksErrors.delivery_ended({ detail: `It is ${found.status}.` })
         }
-        return { status: 'cancelled', endedAt: clock.now() }
+        return { status: 'canceled', endedAt: clock.now() }
       }),
   }
 

@@ -38,7 +38,7 @@ export type Outcome =
   /** The endpoint is disabled, or answered 410 and is to be. */
   | { kind: 'held'; gone: boolean }
   /** The endpoint is no more. */
-  | { kind: 'cancelled' }
+  | { kind: 'canceled' }
   /** The worker was told to stop; whoever claims it next begins at once. */
   | { kind: 'released' }
 
@@ -86,7 +86,7 @@ export function createEngine({ storage, runtime, schedule, timeoutMs }: EngineOp
   /** Null if the lease may not outlast the exchange: whoever claims it next does the work. */
   async function attempt(job: Job, sender: Sender): Promise<Result | null> {
     const { delivery, endpoint, message } = job
-    if (!endpoint || !message) return { job, outcome: { kind: 'cancelled' }, attempt: null }
+    if (!endpoint || !message) return { job, outcome: { kind: 'canceled' }, attempt: null }
     if (!endpoint.enabled) return { job, outcome: { kind: 'held', gone: false }, attempt: null }
     // Every attempt was used up by workers that died of it.
     if (delivery.step > schedule.length) return { job, outcome: { kind: 'dead_letter' }, attempt: null }

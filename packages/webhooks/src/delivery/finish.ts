@@ -3,6 +3,7 @@ import { type Emit, type Runtime, systemActor, type Tx } from '@org/core'
 import type { StoredDelivery } from '../deliveries/schema.js'
 import type { DeliveryPatch } from '../deliveries/store.js'
 import type { EndpointsService, HeldEndpoint } from '../endpoints/service.js'
+import type { webhooksEvents } from '../events.js'
 import type { WebhooksStorage, WebhooksStores } from '../storage/port.js'
 import type { Outcome, Result } from './engine.js'
 
@@ -10,14 +11,14 @@ export interface FinishOptions {
   storage: WebhooksStorage
   runtime: Runtime
   endpoints: Pick<EndpointsService, 'settleDisabled'>
-  emit: Emit
+  emit: Emit<typeof webhooksEvents>
 }
 
 /** What was finished, by what became of it; `fenced` are those whose lease somebody else had taken over. */
 export type FinishCounts = Record<Outcome['kind'] | 'fenced', number>
 
 export function noCounts(): FinishCounts {
-  return { delivered: 0, retry: 0, dead_letter: 0, held: 0, cancelled: 0, released: 0, fenced: 0 }
+  return { delivered: 0, retry: 0, dead_letter: 0, held: 0, canceled: 0, released: 0, fenced: 0 }
 }
 
 export type Finish = ReturnType<typeof createFinish>
@@ -81,7 +82,7 @@ function patchFor(
   const uncounted = attempt ? {} : { attempts: row.attempts - 1, step: row.step - 1 }
   const patch: DeliveryPatch = { leaseToken: null, ...answered, ...uncounted }
   if (outcome.kind === 'delivered') return { ...patch, status: 'delivered', endedAt: now }
-  // Somebody cancelled it while it was being sent.
+  // Somebody canceled it while it was being sent.
   if (row.status !== 'pending') return patch
   switch (outcome.kind) {
     case 'retry':
@@ -96,7 +97,7 @@ function patchFor(
         ...(disabled.has(job.delivery.endpointId) ? { status: 'held' } : { dueAt: now }),
       }
     case 'dead_letter':
-    case 'cancelled':
+    case 'canceled':
       return { ...patch, status: outcome.kind, endedAt: now }
   }
 }

@@ -2,6 +2,7 @@
 import { type Emit, parse, type Runtime } from '@org/core'
 import type { z } from 'zod'
 import type { EndpointsService } from '../endpoints/service.js'
+import type { webhooksEvents } from '../events.js'
 import type { WebhooksStorage } from '../storage/port.js'
 import type { AddressGuard } from './address-guard.js'
 import { createEngine } from './engine.js'
@@ -20,7 +21,7 @@ export interface Drained {
   /** Their endpoint is disabled. */
   held: number
   /** Their endpoint is deleted. */
-  cancelled: number
+  canceled: number
 }
 
 export interface DeliveryServiceOptions {
@@ -30,7 +31,7 @@ export interface DeliveryServiceOptions {
   network: NetworkOptions
   guard: AddressGuard
   endpoints: EndpointsService
-  emit: Emit
+  emit: Emit<typeof webhooksEvents>
 }
 
 export type DeliveryService = ReturnType<typeof createDeliveryService>
@@ -84,8 +85,8 @@ export function createDeliveryService(options: DeliveryServiceOptions) {
         while (pump.isSending) await signal.wait()
         await sender.close()
       }
-      const { delivered, retry, dead_letter, held, cancelled } = pump.counts
-      return { delivered, rescheduled: retry, deadLettered: dead_letter, held, cancelled }
+      const { delivered, retry, dead_letter, held, canceled } = pump.counts
+      return { delivered, rescheduled: retry, deadLettered: dead_letter, held, canceled }
     },
   }
 }

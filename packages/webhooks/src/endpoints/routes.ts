@@ -6,7 +6,8 @@ import {
   EndpointWithSecretView,
   RotateSecret,
   SendTest,
-  TestSent,
+  type TestSent,
+  TestSentView,
   UpdateEndpoint,
 } from './schema.js'
 import type { EndpointsService } from './service.js'
@@ -115,7 +116,7 @@ export function endpointRoutes(endpoints: PublicEndpoints): Route[] {
       body: SendTest,
       status: 201,
       idempotent: true,
-      response: TestSent,
+      response: TestSentView,
       errors: [webhooksErrors.endpoint_disabled],
       handler: ({ params, body }, ctx) => endpoints.sendTest(ctx, params.id, body),
     }),

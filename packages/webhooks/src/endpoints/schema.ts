@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 const Label = z.string().min(1).max(128)
 
-const Description = Text.max(1024)
+const Description = Text.min(1, 'write something, or null for none').max(1024).nullable()
 
 /** Free-form text by name, for the host and its customers. */
 const Metadata = z.record(Label, z.string().max(1024)).refine((value) => Object.keys(value).length <= 50, {
@@ -23,7 +23,7 @@ const EndpointChannels = z.array(Label).min(1, 'list at least one channel, or nu
 export const Endpoint = z.object({
   id: z.string(),
   url: z.string(),
-  description: z.string(),
+  description: z.string().nullable(),
   eventTypes: z.array(z.string()).nullable(),
   channels: z.array(z.string()).nullable(),
   metadata: z.record(z.string(), z.string()),
@@ -51,7 +51,7 @@ export type EndpointWithSecret = Endpoint & { secret: string }
 export const CreateEndpoint = z.strictObject({
   /** `https://…`, reachable from the public internet unless the host's `network` options allow more. */
   url: z.string().min(1).max(2048),
-  description: Description.default(''),
+  description: Description.default(null),
   eventTypes: Subscription.nullable().default(null),
   channels: EndpointChannels.nullable().default(null),
   metadata: Metadata.default({}),
@@ -93,7 +93,7 @@ export const SendTest = z
 export type SendTest = z.input<typeof SendTest>
 
 /** Where to look for what came of a test. */
-export const TestSent = z.object({ messageId: z.string(), deliveryId: z.string() }).meta({ id: 'WebhookTestSent' })
+export const TestSent = z.object({ messageId: z.string(), deliveryId: z.string() })
 export type TestSent = z.infer<typeof TestSent>
 
 export const EndpointView = Endpoint.extend({ createdAt: TimeView, updatedAt: TimeView }).meta({
@@ -103,3 +103,5 @@ export const EndpointView = Endpoint.extend({ createdAt: TimeView, updatedAt: Ti
 export const EndpointWithSecretView = EndpointView.extend({
   secret: z.string().describe('Keep it now: it is never shown again.'),
 }).meta({ id: 'WebhookEndpointWithSecret' })
+
+export const TestSentView = TestSent.meta({ id: 'WebhookTestSent' })

@@ -15,10 +15,12 @@ import {
 import type { AddressGuard } from '../delivery/address-guard.js'
 import { createSecret } from '../delivery/sign.js'
 import type { EventTypesService } from '../event-types/service.js'
+import type { webhooksEvents } from '../events.js'
 import type { WebhooksStorage, WebhooksStores } from '../storage/port.js'
 import {
   CreateEndpoint,
   Endpoint,
+  EndpointView,
   type EndpointWithSecret,
   RotateSecret,
   type SigningSecret,
@@ -30,7 +32,7 @@ import { checkEndpointUrl } from './url.js'
 export interface EndpointsOptions {
   storage: WebhooksStorage
   runtime: Runtime
-  emit: Emit
+  emit: Emit<typeof webhooksEvents>
   eventTypes: EventTypesService
   guard: AddressGuard
   /** Called after held deliveries were released. */
@@ -68,7 +70,7 @@ export function createEndpointsService({ storage, runtime, emit, eventTypes, gua
 
   async function save(
     scope: Scope,
-    type: string,
+    type: keyof typeof webhooksEvents & `endpoint.${string}`,
     found: StoredEndpoint,
     patch: Partial<StoredEndpoint>,
     { endpoints }: WebhooksStores,
@@ -76,9 +78,9 @@ export function createEndpointsService({ storage, runtime, emit, eventTypes, gua
   ): Promise<Endpoint> {
     const stamped = { ...patch, updatedAt: clock.now() }
     await endpoints.update(found.id, stamped)
-    const before = publicPart(found)
     const after = publicPart({ ...found, ...stamped })
-    await emit(scope, { type, resource: resourceOf(found.id), data: dataOf(after), before, after }, tx)
+    const seen = { before: EndpointView.parse(found), after: EndpointView.parse(after) }
+    await emit(scope, { type, resource: resourceOf(found.id), data: dataOf(after), ...seen }, tx)
     return after
   }
 
@@ -108,9 +110,9 @@ export function createEndpointsService({ storage, runtime, emit, eventTypes, gua
       }
       await storage.run(async ({ endpoints }, tx) => {
         await endpoints.insert(endpoint)
-        const after = publicPart(endpoint)
+        const after = EndpointView.parse(endpoint)
         const resource = resourceOf(endpoint.id)
-        await emit(scope, { type: 'endpoint.created', resource, data: dataOf(after), after }, tx)
+        await emit(scope, { type: 'endpoint.created', resource, data: dataOf(endpoint), after }, tx)
       }, scope.tx)
       return { ...publicPart(endpoint), secret }
     },
@@ -144,14 +146,14 @@ export function createEndpointsService({ storage, runtime, emit, eventTypes, gua
       return change(scope, id, (found, stores, tx) => save(scope, 'endpoint.updated', found, patch, stores, tx))
     },
 
-    /** Its pending and held deliveries are cancelled; the log stays. @throws ProblemError `not_found`. */
+    /** Its pending and held deliveries are canceled; the log stays. @throws ProblemError `not_found`. */
     async delete(scope: Scope, id: string): Promise<void> {
       await change(scope, id, async (found, { endpoints, deliveries }, tx) => {
         await endpoints.remove(id)
         await deliveries.cancelAll(id, clock.now())
-        const before = publicPart(found)
+        const before = EndpointView.parse(found)
         const resource = resourceOf(id)
-        await emit(scope, { type: 'endpoint.deleted', resource, data: dataOf(before), before }, tx)
+        await emit(scope, { type: 'endpoint.deleted', resource, data: dataOf(found), before }, tx)
       })
     },
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { defineEventTypes } from './catalogue.js'
+import { defineEventTypes } from './catalog.js'
 
 const request = {
   requestId: z.string().optional(),

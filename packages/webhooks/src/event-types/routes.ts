@@ -1,5 +1,6 @@
 import { pageOf, type Route, route } from '@org/core'
-import { EventType, type EventTypesService } from './service.js'
+import { EventTypeView } from './schema.js'
+import type { EventTypesService } from './service.js'
 
 export function eventTypeRoutes(eventTypes: EventTypesService): Route[] {
   return [
@@ -9,7 +10,7 @@ export function eventTypeRoutes(eventTypes: EventTypesService): Route[] {
       path: '/event-types',
       summary: 'List the event types, each with the JSON Schema of its data',
       can: ['read', 'webhooks'],
-      response: pageOf(EventType),
+      response: pageOf(EventTypeView),
       handler: async () => ({ data: eventTypes.list(), next: null }),
     }),
   ]

@@ -1,19 +1,8 @@
 /** Looks names up in the catalogue and says what it holds. */
 import { parse, unknownValue } from '@org/core'
 import { z } from 'zod'
-import { type EventTypes, subscribesTo } from './catalogue.js'
-
-/** One event type as subscribers see it. */
-export const EventType = z
-  .object({
-    name: z.string(),
-    description: z.string().nullable(),
-    /** The JSON Schema (2020-12) of a message's `data`. */
-    schema: z.record(z.string(), z.unknown()),
-    example: z.unknown(),
-  })
-  .meta({ id: 'WebhookEventType' })
-export type EventType = z.infer<typeof EventType>
+import { type EventTypes, subscribesTo } from './catalog.js'
+import type { EventType } from './schema.js'
 
 export type EventTypesService = ReturnType<typeof createEventTypesService>
 

@@ -1,6 +1,6 @@
 import { ExternalId, Time, TimeView } from '@org/core'
 import { z } from 'zod'
-import type { EventTypes } from '../event-types/catalogue.js'
+import type { EventTypes } from '../event-types/catalog.js'
 
 const Channels = z.array(z.string().min(1).max(128)).min(1).max(5)
 

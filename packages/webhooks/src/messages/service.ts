@@ -6,7 +6,7 @@ import type { StoredDelivery } from '../deliveries/schema.js'
 import { SendTest, type TestSent } from '../endpoints/schema.js'
 import type { Subscriber } from '../endpoints/store.js'
 import { webhooksErrors } from '../errors.js'
-import { type EventTypes, subscribesTo, testEventType } from '../event-types/catalogue.js'
+import { type EventTypes, subscribesTo, testEventType } from '../event-types/catalog.js'
 import type { EventTypesService } from '../event-types/service.js'
 import type { WebhooksStorage } from '../storage/port.js'
 import {

@@ -4,7 +4,7 @@ export const endpoints = createTable('0001-endpoints', 'endpoints', (column, tab
   column.id('id', 64).primary()
   column.id('tenant_id')
   column.text('url')
-  column.text('description')
+  column.text('description').nullable()
   column.json('event_types').nullable()
   column.json('channels').nullable()
   column.json('metadata')

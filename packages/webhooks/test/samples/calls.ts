@@ -83,7 +83,7 @@ export async function tested(hooksUrl: string, now: { now(): number }) {
   })
   await webhooks.endpoints.create({ tenantId: 'acme' }, { url: hooksUrl })
   await webhooks.publish({ tenantId: 'acme', type: 'key.created', data: { keyId: 'key_1' } })
-  return webhooks.drain() // { delivered: 1, rescheduled: 0, deadLettered: 0, held: 0, cancelled: 0 }
+  return webhooks.drain() // { delivered: 1, rescheduled: 0, deadLettered: 0, held: 0, canceled: 0 }
 }
 
 export function wired(knex: Knex, auditSink: EventSink) {

@@ -54,7 +54,7 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
       void (await table.update(
         (query) => query.where('endpoint_id', endpointId).whereIn('status', ['pending', 'held']),
         {
-          status: 'cancelled',
+          status: 'canceled',
           endedAt: now,
         },
       )),

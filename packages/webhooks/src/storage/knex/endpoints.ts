@@ -8,7 +8,7 @@ export function knexEndpoints(db: Knex, prefix: string): EndpointStore {
     id: text,
     tenantId: text,
     url: text,
-    description: text,
+    description: nullable(text),
     eventTypes: nullable(json<string[]>()),
     channels: nullable(json<string[]>()),
     metadata: json<Record<string, string>>(),

@@ -65,7 +65,7 @@ export function memoryDeliveries(
       }),
     cancelAll: async (endpointId, now) =>
       void table.update((row) => row.endpointId === endpointId && ['pending', 'held'].includes(row.status), {
-        status: 'cancelled',
+        status: 'canceled',
         endedAt: now,
       }),
 
