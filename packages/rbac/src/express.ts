@@ -1,11 +1,10 @@
 /** @org/rbac on Express 4 and 5. */
 import type { RequestContext, RouterOptions } from '@org/core'
-import { type ExpressContext, expressGuard, expressRouter } from '@org/core/express'
+import { type ExpressGuardOptions, expressGuard, expressRouter } from '@org/core/express'
 import type { Request, RequestHandler, Router } from 'express'
 import { permissionGuard, type Row, warnOfClosedRoutes } from './guard.js'
-import type { ActionOf, Rbac, ResourceOf, Resources } from './index.js'
-
-export type { ExpressContext }
+import type { ActionOf, ResourceOf, Resources } from './permissions/resources.js'
+import type { Rbac } from './rbac.js'
 
 /** All routes: `app.use('/api/rbac', rbacRouter(rbac, { context: rbac.context((req) => …) }))`. */
 export function rbacRouter<R extends Resources>(rbac: Rbac<R>, options: RouterOptions<Request>): Router {
@@ -13,16 +12,13 @@ export function rbacRouter<R extends Resources>(rbac: Rbac<R>, options: RouterOp
   return expressRouter(rbac.http, options)
 }
 
-export interface RequirePermissionOptions {
-  /** Who is asking; usually `rbac.context((req) => …)`. */
-  context: ExpressContext
+/** `context` says who is asking; usually it is `rbac.context((req) => …)`. */
+export interface RequirePermissionOptions extends ExpressGuardOptions {
   /**
    * The row that the request is about, looked for in `context.tenantId`: a row of another tenant must not be found. Null
    * or undefined answers 404.
    */
   row?: (request: Request, context: RequestContext) => Row | Promise<Row>
-  /** Other origins whose pages may use a cookie session. */
-  trustedOrigins?: readonly string[]
 }
 
 /**

@@ -1,12 +1,11 @@
 /** @org/rbac on Koa 2 and 3. */
 import type Router from '@koa/router'
 import type { RequestContext, RouterOptions } from '@org/core'
-import { type KoaContext, koaGuard, koaRouter } from '@org/core/koa'
+import { type KoaGuardOptions, koaGuard, koaRouter } from '@org/core/koa'
 import type { Context, Middleware } from 'koa'
 import { permissionGuard, type Row, warnOfClosedRoutes } from './guard.js'
-import type { ActionOf, Rbac, ResourceOf, Resources } from './index.js'
-
-export type { KoaContext }
+import type { ActionOf, ResourceOf, Resources } from './permissions/resources.js'
+import type { Rbac } from './rbac.js'
 
 /** All routes: `router.use('/api/rbac', rbacRouter(rbac, { context: rbac.context((ctx) => …) }).routes())`. */
 export function rbacRouter<R extends Resources>(rbac: Rbac<R>, options: RouterOptions<Context>): Router {
@@ -14,16 +13,13 @@ export function rbacRouter<R extends Resources>(rbac: Rbac<R>, options: RouterOp
   return koaRouter(rbac.http, options)
 }
 
-export interface RequirePermissionOptions {
-  /** Who is asking; usually `rbac.context((ctx) => …)`. */
-  context: KoaContext
+/** `context` says who is asking; usually it is `rbac.context((ctx) => …)`. */
+export interface RequirePermissionOptions extends KoaGuardOptions {
   /**
    * The row that the request is about, looked for in `context.tenantId`: a row of another tenant must not be found. Null
    * or undefined answers 404.
    */
   row?: (ctx: Context, context: RequestContext) => Row | Promise<Row>
-  /** Other origins whose pages may use a cookie session. */
-  trustedOrigins?: readonly string[]
 }
 
 /**

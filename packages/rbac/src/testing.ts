@@ -8,17 +8,21 @@
 import assert from 'node:assert/strict'
 import type { Tx } from '@org/core'
 import { type ContractCase, contractCase } from '@org/core/testing'
-import type { Assignment, AuditEntry, RbacStorage } from './index.js'
+import type { Assignment } from './assignments/schema.js'
+import type { AuditEntry } from './audit/schema.js'
+import type { RbacStorage } from './storage/port.js'
+
+export { fakeClock } from '@org/core/testing'
 
 export const storageContract: readonly ContractCase<RbacStorage>[] = [
   contractCase('adds an assignment once for each member and role', async ({ storage }) => {
     const first = assignment({ id: 'asg_1' })
     const twin = assignment({ id: 'asg_2' })
     const added = await storage.run(async ({ assignments }) => [
-      await assignments.add(first),
-      await assignments.add(twin),
+      await assignments.insertOrFind(first),
+      await assignments.insertOrFind(twin),
     ])
-    assert.deepEqual(added, [true, false])
+    assert.deepEqual(added, [null, first])
     assert.deepEqual(await ofUser(storage, 't1', 'ann'), [first])
   }),
 
@@ -93,7 +97,10 @@ export const storageContract: readonly ContractCase<RbacStorage>[] = [
   }),
 
   contractCase('records an event once in a tenant', async ({ storage }) => {
-    await addEntries(storage, entry({ id: 'aud_1', eventId: 'evt_1' }), entry({ id: 'aud_2', eventId: 'evt_1' }))
+    const first = entry({ id: 'aud_1', eventId: 'evt_1', resource: { type: 'key', id: 'key_1' } })
+    await addEntries(storage, first)
+    const again = entry({ id: 'aud_2', eventId: 'evt_1' })
+    assert.deepEqual(await storage.run(({ audit }) => audit.insertOrFind(again)), first)
     await addEntries(storage, entry({ id: 'aud_3', eventId: 'evt_1', tenantId: 't2' }))
     await addEntries(storage, entry({ id: 'aud_4' }), entry({ id: 'aud_5' }))
     assert.deepEqual(await idsOf(storage, {}), ['aud_5', 'aud_4', 'aud_1'])
@@ -137,8 +144,8 @@ export const storageContract: readonly ContractCase<RbacStorage>[] = [
     const write = (tx?: Tx) =>
       storage.run(async ({ tenants, assignments, audit }) => {
         await tenants.lock('t1')
-        await assignments.add(assignment({ id: 'asg_1' }))
-        await audit.add(entry({ id: 'aud_1' }))
+        await assignments.insertOrFind(assignment({ id: 'asg_1' }))
+        await audit.insertOrFind(entry({ id: 'aud_1' }))
         if (!tx) throw new Error('undo')
       }, tx)
     const isEmpty = async () => {
@@ -185,7 +192,7 @@ function entry(fields: Partial<AuditEntry>): AuditEntry {
 
 async function add(storage: RbacStorage, ...rows: Assignment[]): Promise<boolean> {
   return storage.run(async ({ assignments }) => {
-    for (const row of rows) if (!(await assignments.add(row))) return false
+    for (const row of rows) if (await assignments.insertOrFind(row)) return false
     return true
   })
 }
@@ -196,7 +203,7 @@ function ofUser(storage: RbacStorage, tenantId: string, userId: string, tx?: Tx)
 
 async function addEntries(storage: RbacStorage, ...rows: AuditEntry[]): Promise<void> {
   await storage.run(async ({ audit }) => {
-    for (const row of rows) await audit.add(row)
+    for (const row of rows) await audit.insertOrFind(row)
   })
 }
 

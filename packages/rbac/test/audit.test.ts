@@ -239,7 +239,10 @@ for (const { name, missing, open } of await storages()) {
       ]) {
         await expect(rbac.audit.query({ tenantId }, query as object)).rejects.toMatchObject({ code: 'invalid_input' })
       }
-      await expect(rbac.audit.query({ tenantId: '' })).rejects.toMatchObject({ code: 'invalid_input' })
+      const elsewhere = [{ tenantId: '' }, {}, undefined, { tenantId, actor: { type: 'god', id: 'x' } }]
+      for (const scope of elsewhere as { tenantId: string }[]) {
+        await expect(rbac.audit.query(scope)).rejects.toMatchObject({ code: 'invalid_input' })
+      }
     })
   })
 }

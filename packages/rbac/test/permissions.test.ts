@@ -138,6 +138,11 @@ describe('roles', () => {
     expect(await rbac.roles.get(scope, 'support')).toEqual({
       ...{ key: 'support', name: 'support', description: null, permissions: ['keys:read', '*'] },
     })
+    for (const none of [{}, undefined] as { tenantId: string }[]) {
+      const noTenant = { code: 'invalid_input', errors: [{ pointer: '/tenantId' }] }
+      await expect(rbac.roles.list(none)).rejects.toMatchObject(noTenant)
+      await expect(rbac.roles.get(none, 'support')).rejects.toMatchObject(noTenant)
+    }
     await expect(rbac.roles.get(scope, 'boss')).rejects.toMatchObject({ code: 'not_found' })
     await expect(rbac.roles.get(scope, 'constructor')).rejects.toMatchObject({ code: 'not_found' })
   })

@@ -27,6 +27,9 @@ for (const { name, missing, open } of await testDatabases()) {
       expect(await migrate(database.knex, { prefix: 'app_' })).toEqual([])
       await rbac.assignments.assign({ tenantId: 't' }, { userId: 'ann', role: 'owner' })
       expect(await rbac.checkPermission('ann', 'keys', 'read', { tenantId: 't' })).toBe(true)
+      for (const prefix of ['', 'App_', 'a-b']) {
+        expect(() => knexStorage(database.knex, { prefix })).toThrow('table prefix')
+      }
       await database.close()
     })
   })

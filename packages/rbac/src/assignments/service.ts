@@ -1,8 +1,7 @@
-import { checkScope, coreErrors, type Emit, type Page, paginate, parse, type Runtime, type Scope } from '@org/core'
+import { checkScope, coreErrors, type Page, paginate, parse, type Scope } from '@org/core'
+import type { Deps } from '../deps.js'
 import { rbacErrors } from '../errors.js'
-import type { rbacEvents } from '../events.js'
-import type { RoleCatalog } from '../roles/catalog.js'
-import type { RbacStorage, RbacStores } from '../storage/port.js'
+import type { RbacStores } from '../storage/port.js'
 import { ceilingOf } from './ceiling.js'
 import { type Assignment, AssignmentQuery, AssignmentView, AssignRole } from './schema.js'
 
@@ -31,14 +30,7 @@ export interface Assignments {
   list(scope: Scope, query?: AssignmentQuery): Promise<Page<Assignment>>
 }
 
-export interface AssignmentsOptions {
-  storage: RbacStorage
-  roles: RoleCatalog
-  runtime: Runtime
-  emit: Emit<typeof rbacEvents>
-}
-
-export function createAssignments({ storage, roles, runtime, emit }: AssignmentsOptions): Assignments {
+export function createAssignments({ storage, roles, runtime, emit }: Omit<Deps, 'catalog'>): Assignments {
   const ownerRoles = roles.owners()
 
   /** The tenant's owner assignments, which nobody else changes until the transaction ends. */
@@ -65,9 +57,8 @@ export function createAssignments({ storage, roles, runtime, emit }: Assignments
 
         const id = runtime.id('asg')
         const assignment = { id, tenantId, userId, role: key, createdAt: runtime.clock.now() }
-        if (!(await stores.assignments.add(assignment))) {
-          return (await stores.assignments.lock(tenantId, userId, key)) ?? assignment
-        }
+        const found = await stores.assignments.insertOrFind(assignment)
+        if (found) return found
         const resource = { type: 'assignment', id }
         const data = { assignmentId: id, userId, role: key }
         const after = AssignmentView.parse(assignment)

@@ -12,8 +12,8 @@ export interface ReadOptions {
 }
 
 export interface AssignmentStore {
-  /** False, and nothing written, if the member has the role. */
-  add(assignment: Assignment): Promise<boolean>
+  /** Null if it was written; the assignment that is there if the member has the role. */
+  insertOrFind(assignment: Assignment): Promise<Assignment | null>
   /** Whether it was there. */
   remove(id: string): Promise<boolean>
   /** Reads one for a decision, as with `lock`. */

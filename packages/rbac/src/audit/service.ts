@@ -1,16 +1,15 @@
 import {
+  checkScope,
   coreErrors,
   type DomainEvent,
-  ExternalId,
   type Page,
   paginate,
   parse,
-  type Runtime,
   type Scope,
   systemActor,
   type Tx,
 } from '@org/core'
-import type { RbacStorage } from '../storage/port.js'
+import type { Deps } from '../deps.js'
 import { defaultTenantId } from '../tenants/default.js'
 import { type AuditEntry, AuditQuery, LogAuditEntry, Plain, RecordedEvent } from './schema.js'
 
@@ -37,8 +36,8 @@ export interface Audit {
   sink: (event: DomainEvent, tx: Tx) => Promise<void>
 }
 
-export function createAudit(storage: RbacStorage, runtime: Runtime): Audit {
-  const add = (entry: AuditEntry, tx: Tx | undefined) => storage.run(({ audit }) => audit.add(entry), tx)
+export function createAudit({ storage, runtime }: Pick<Deps, 'storage' | 'runtime'>): Audit {
+  const add = (entry: AuditEntry, tx: Tx | undefined) => storage.run(({ audit }) => audit.insertOrFind(entry), tx)
 
   const entryOf = (input: LogAuditEntry, origin: { eventId: string | null; time: number }): AuditEntry => {
     const { tenantId = defaultTenantId, actor = systemActor, action, outcome = 'success', ...rest } = input
@@ -58,7 +57,7 @@ export function createAudit(storage: RbacStorage, runtime: Runtime): Audit {
     },
 
     async query(scope, query = {}) {
-      const tenantId = parse(ExternalId, scope.tenantId, '/tenantId')
+      const { tenantId, tx } = checkScope(scope)
       const { limit, cursor, ...filter } = parse(AuditQuery, query)
       return storage.read(
         ({ audit }) =>
@@ -68,7 +67,7 @@ export function createAudit(storage: RbacStorage, runtime: Runtime): Audit {
             (slice) => audit.list(tenantId, filter, slice),
             (last) => [last.time, last.id],
           ),
-        scope.tx,
+        tx,
       )
     },
 

@@ -11,8 +11,8 @@ export interface AuditFilter {
 }
 
 export interface AuditStore {
-  /** Adds an entry; does nothing if the tenant's log has one of the same event. */
-  add(entry: AuditEntry): Promise<void>
+  /** Null if it was written; the entry of the same event if the tenant's log has one. */
+  insertOrFind(entry: AuditEntry): Promise<AuditEntry | null>
   /** The newest first. */
   list(tenantId: string, filter: AuditFilter, slice: Slice<[time: number, id: string]>): Promise<AuditEntry[]>
 }

@@ -6,7 +6,7 @@ export const assignments = createTable('0002-assignments', 'assignments', (colum
   column.id('user_id')
   column.id('role', 64)
   column.bigint('created_at')
-  table.unique(['tenant_id', 'user_id', 'role'], { indexName: named('member') }) // add, ofUser
+  table.unique(['tenant_id', 'user_id', 'role'], { indexName: named('member') }) // insertOrFind, ofUser
   table.index(['tenant_id', 'role'], named('role')) // ofRoles
   table.index(['tenant_id', 'id'], named('list')) // list
 })

@@ -17,7 +17,7 @@ export const auditEntries = createTable('0003-audit-entries', 'audit_entries', (
   column.text('ip').nullable()
   column.text('user_agent').nullable()
   column.text('request_id').nullable()
-  table.unique(['tenant_id', 'event_id'], { indexName: named('event') }) // add
+  table.unique(['tenant_id', 'event_id'], { indexName: named('event') }) // insertOrFind
   table.index(['tenant_id', 'time', 'id'], named('time')) // list, by time
   table.index(['tenant_id', 'actor_id', 'time', 'id'], named('actor')) // list, by user
   table.index(['tenant_id', 'action', 'time', 'id'], named('action')) // list, by action

@@ -3,11 +3,9 @@ import type { MongoAbility } from '@casl/ability'
 import { packRules } from '@casl/ability/extra'
 import { allows, authorize, ExternalId, parse, type RequestContext, type Tx } from '@org/core'
 import type { Assignment } from '../assignments/schema.js'
-import type { RoleCatalog } from '../roles/catalog.js'
-import type { RbacStorage } from '../storage/port.js'
+import type { Deps } from '../deps.js'
 import { defaultTenantId } from '../tenants/default.js'
 import { createAbility, type RbacAbility, rulesOf } from './ability.js'
-import type { Catalog } from './catalog.js'
 import { allowsRow } from './decide.js'
 import { type ConcretePermission, matchesPermission } from './permission.js'
 import type { ActionOf, ResourceOf, Resources } from './resources.js'
@@ -71,14 +69,10 @@ export interface OwnPermissions {
   check(context: RequestContext, question: CheckPermission): Promise<{ allowed: boolean }>
 }
 
-export interface PermissionsOptions {
-  storage: RbacStorage
-  catalog: Catalog
-  roles: RoleCatalog
-}
-
-export function createPermissions<R extends Resources>(options: PermissionsOptions): Permissions<R> & OwnPermissions {
-  const { storage, catalog, roles } = options
+export function createPermissions<R extends Resources>(
+  deps: Pick<Deps, 'storage' | 'catalog' | 'roles'>,
+): Permissions<R> & OwnPermissions {
+  const { storage, catalog, roles } = deps
 
   async function held(userId: string, { tenantId = defaultTenantId, tx }: AskOptions): Promise<Assignment[]> {
     parse(ExternalId, userId, '/userId')

@@ -1,7 +1,7 @@
 import { integer, json, KnexTable, nullable, oneOf, text } from '@org/core/knex'
 import type { Knex } from 'knex'
-import type { AuditEntry } from '../audit/schema.js'
-import type { AuditFilter, AuditStore } from '../audit/store.js'
+import type { AuditEntry } from '../../audit/schema.js'
+import type { AuditFilter, AuditStore } from '../../audit/store.js'
 
 /** An entry with its pairs side by side. */
 type AuditRow = Omit<AuditEntry, 'actor' | 'resource'> & {
@@ -31,8 +31,9 @@ export function knexAudit(db: Knex, prefix: string): AuditStore {
     requestId: nullable(text),
   })
   return {
-    async add(entry) {
-      await table.insertUnlessExists(rowOf(entry), ['tenantId', 'eventId'])
+    async insertOrFind(entry) {
+      const found = await table.insertOrFind(rowOf(entry), ['tenantId', 'eventId'])
+      return found && entryOf(found)
     },
     async list(tenantId, filter, { limit, after }) {
       const rows = await table.all((query) => {

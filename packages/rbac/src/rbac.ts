@@ -1,0 +1,99 @@
+/** Puts the module together. */
+import {
+  createEmit,
+  createRuntime,
+  type EventSink,
+  type HttpModule,
+  type RequestContext,
+  type RuntimeOptions,
+  warnOfMemory,
+} from '@org/core'
+import { assignmentRoutes } from './assignments/routes.js'
+import { type Assignments, createAssignments } from './assignments/service.js'
+import { auditRoutes } from './audit/routes.js'
+import { type Audit, createAudit } from './audit/service.js'
+import { createContext, type Identify } from './context.js'
+import type { Deps } from './deps.js'
+import type { rbacEvents } from './events.js'
+import { Catalog } from './permissions/catalog.js'
+import { type PredefinedResources, predefinedResources } from './permissions/predefined.js'
+import type { Resources } from './permissions/resources.js'
+import { permissionRoutes } from './permissions/routes.js'
+import { createPermissions, type Permissions } from './permissions/service.js'
+import { RoleCatalog } from './roles/catalog.js'
+import { roleRoutes } from './roles/routes.js'
+import type { RoleDefinitions } from './roles/schema.js'
+import { createRoles, type Roles } from './roles/service.js'
+import { memoryStorage } from './storage/memory/index.js'
+import type { RbacStorage } from './storage/port.js'
+
+export interface RbacOptions<R extends Resources> extends RuntimeOptions {
+  /** The catalog; {@link predefinedResources} unless told. */
+  resources?: R
+  /** The roles by key; unless told, those of {@link predefinedRoles}, as far as the catalog has what they grant. */
+  roles?: RoleDefinitions<NoInfer<R>>
+  /** Where everything is kept; in memory unless told, which is lost with the process. */
+  storage?: RbacStorage
+  /** Hear of every change inside its transaction. The audit log hears first by itself: it need not be listed. */
+  events?: EventSink | readonly EventSink[]
+}
+
+export interface Rbac<R extends Resources = PredefinedResources> extends Permissions<R> {
+  readonly roles: Roles
+  readonly assignments: Assignments
+  readonly audit: Audit
+  /**
+   * Makes the `context` that every router and guard wants, from who is signed in: `rbac.context((req) => …)`. A member
+   * without any role in the tenant is let in, with no rights.
+   *
+   * @throws ProblemError `setup_error`, on a request, if `identify` answers ids that are none.
+   */
+  context<Request>(identify: Identify<Request>): (request: Request) => Promise<RequestContext | null>
+  /** The resources and actions that there are. */
+  readonly catalog: Catalog
+  /** For the routers, and for `openapi` of @org/core. */
+  readonly http: HttpModule
+}
+
+/**
+ * Makes the module. Nothing starts, and no table is made.
+ *
+ * @throws ProblemError `setup_error` for a role that grants what the catalog does not know, or an impossible name.
+ */
+export function createRbac<const R extends Resources = PredefinedResources>(options: RbacOptions<R> = {}): Rbac<R> {
+  const runtime = createRuntime(options)
+  if (!options.storage) warnOfMemory(runtime.logger, '@org/rbac')
+  const storage = options.storage ?? memoryStorage()
+  const catalog = new Catalog(options.resources ?? predefinedResources)
+  const audit = createAudit({ storage, runtime })
+  const deps: Deps = {
+    storage,
+    runtime,
+    catalog,
+    roles: new RoleCatalog(catalog, options.roles),
+    emit: createEmit<typeof rbacEvents>(runtime, audit.sink, options.events),
+  }
+  const roles = createRoles(deps)
+  const assignments = createAssignments(deps)
+  const { me, check, abilityOf, ...permissions } = createPermissions<R>(deps)
+
+  return {
+    ...permissions,
+    roles,
+    assignments,
+    audit,
+    context: createContext(abilityOf),
+    catalog,
+    http: {
+      name: 'rbac',
+      routes: [
+        ...permissionRoutes({ me, check }),
+        ...roleRoutes(roles),
+        ...assignmentRoutes(assignments),
+        ...auditRoutes(audit),
+      ],
+      runtime,
+      storage,
+    },
+  }
+}
