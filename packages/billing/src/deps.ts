@@ -12,7 +12,7 @@ export interface Deps {
   runtime: Runtime
   emit: Emit<typeof billingEvents>
   /** How long an overdue subscription keeps what its plan gives, in milliseconds. */
-  gracePeriod: number
+  gracePeriodMs: number
   /** How a number from the sequence reads on an invoice. */
   invoiceNumber: (sequence: number) => string
 }

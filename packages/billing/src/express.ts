@@ -1,20 +1,18 @@
 /** `@org/billing/express`: billing in an Express 4 or 5 app. */
 import type { RouterOptions } from '@org/core'
-import { expressGuard, expressRouter } from '@org/core/express'
+import { type ExpressGuardOptions, expressGuard, expressRouter } from '@org/core/express'
 import type { Request, RequestHandler, Router } from 'express'
+import type { Billing } from './billing.js'
 import type { Entitlements } from './entitlements/service.js'
-import type { Billing } from './index.js'
 import { billsSuccess, meterRequest } from './usage/meter-request.js'
 import type { Usage } from './usage/service.js'
-
-type GuardOptions = Pick<RouterOptions<Request>, 'context' | 'trustedOrigins'>
 
 /** All of billing's routes: `app.use('/api/billing', billingRouter(billing, { context }))`. */
 export function billingRouter(billing: Pick<Billing, 'http'>, options: RouterOptions<Request>): Router {
   return expressRouter(billing.http, options)
 }
 
-export interface RequireFeatureOptions extends GuardOptions {
+export interface RequireFeatureOptions extends ExpressGuardOptions {
   /** How many units are about to be used, or of a static feature, how many there will be; 1 unless told. */
   needed?: number | ((request: Request) => number | Promise<number>)
 }
@@ -37,7 +35,7 @@ export function requireFeature<Feature extends string>(
   })
 }
 
-export interface MeterUsageOptions extends GuardOptions {
+export interface MeterUsageOptions extends ExpressGuardOptions {
   /** Units that a request uses; 1 unless told. */
   quantity?: number | ((request: Request) => number | Promise<number>)
   /**

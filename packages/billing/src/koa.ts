@@ -2,21 +2,19 @@
 
 import type Router from '@koa/router'
 import type { RouterOptions } from '@org/core'
-import { koaGuard, koaRouter } from '@org/core/koa'
+import { type KoaGuardOptions, koaGuard, koaRouter } from '@org/core/koa'
 import type { Context, Middleware } from 'koa'
+import type { Billing } from './billing.js'
 import type { Entitlements } from './entitlements/service.js'
-import type { Billing } from './index.js'
 import { billsSuccess, meterRequest } from './usage/meter-request.js'
 import type { Usage } from './usage/service.js'
-
-type GuardOptions = Pick<RouterOptions<Context>, 'context' | 'trustedOrigins'>
 
 /** All of billing's routes: `parent.use('/api/billing', billingRouter(billing, { context }).routes())`. */
 export function billingRouter(billing: Pick<Billing, 'http'>, options: RouterOptions<Context>): Router {
   return koaRouter(billing.http, options)
 }
 
-export interface RequireFeatureOptions extends GuardOptions {
+export interface RequireFeatureOptions extends KoaGuardOptions {
   /** How many units are about to be used, or of a static feature, how many there will be; 1 unless told. */
   needed?: number | ((ctx: Context) => number | Promise<number>)
 }
@@ -39,7 +37,7 @@ export function requireFeature<Feature extends string>(
   })
 }
 
-export interface MeterUsageOptions extends GuardOptions {
+export interface MeterUsageOptions extends KoaGuardOptions {
   /** Units that a request uses; 1 unless told. */
   quantity?: number | ((ctx: Context) => number | Promise<number>)
   /**

@@ -14,6 +14,8 @@ import type { BillingStorage } from './storage/port.js'
 import type { Subscription } from './subscriptions/schema.js'
 import type { UsageEvent } from './usage/schema.js'
 
+export { type FakeClock, fakeClock } from '@org/core/testing'
+
 const time = Date.UTC(2026, 0, 31)
 
 const customer: Customer = {

@@ -1,5 +1,4 @@
-import { type Route, route } from '@org/core'
-import { z } from 'zod'
+import { pageOf, type Route, route } from '@org/core'
 import type { Catalog } from './define.js'
 import { PlanView } from './schema.js'
 
@@ -11,7 +10,7 @@ export function catalogRoutes(catalog: Catalog): Route[] {
       path: '/plans',
       summary: 'List the plans, lowest rank first',
       can: ['read', 'billing'],
-      response: z.object({ data: z.array(PlanView) }),
+      response: pageOf(PlanView),
       handler: async () => ({
         data: Object.values(catalog.plans)
           .toSorted((a, b) => a.rank - b.rank)
@@ -20,6 +19,7 @@ export function catalogRoutes(catalog: Catalog): Route[] {
             currency: catalog.currency,
             isDefault: plan.id === catalog.defaultPlan?.id,
           })),
+        next: null,
       }),
     }),
   ]

@@ -11,6 +11,10 @@ const Name = z.string().min(1).max(200)
 export const Interval = z.enum(['month', 'year'])
 export type Interval = z.infer<typeof Interval>
 
+/** What is subscribed to: a plan by the interval. */
+export const Terms = z.object({ plan: z.string(), interval: Interval })
+export type Terms = z.infer<typeof Terms>
+
 /** `boolean`: a plan has it or not. `static`: a plan gives it a value, such as 10 projects or a region. */
 export const FeatureDefinition = z.strictObject({ name: Name.optional(), type: z.enum(['boolean', 'static']) })
 export type FeatureDefinition = z.input<typeof FeatureDefinition>

@@ -1,5 +1,5 @@
 import { coreErrors, type Route, route } from '@org/core'
-import { CustomerInput, CustomerView } from './schema.js'
+import { CustomerView, UpdateCustomer } from './schema.js'
 import type { Customers } from './service.js'
 
 export function customerRoutes(customers: Customers): Route[] {
@@ -21,7 +21,7 @@ export function customerRoutes(customers: Customers): Route[] {
       path: '/customer',
       summary: 'Change the billing address or the payment method',
       can: ['update', 'billing'],
-      body: CustomerInput,
+      body: UpdateCustomer,
       response: CustomerView,
       handler: async ({ body }, ctx) => {
         await customers.ensure(ctx)

@@ -12,12 +12,16 @@ const PaymentMethod = z
   .regex(/^[a-zA-Z0-9_-]+$/, "must be a reference from the payment provider, such as 'pm_…'")
 
 /** What the host says about a customer. */
-export const CustomerInput = z.strictObject({
+export const CreateCustomer = z.strictObject({
   email: Email.nullable().optional(),
   name: Name.nullable().optional(),
   paymentMethod: PaymentMethod.nullable().optional(),
 })
-export type CustomerInput = z.input<typeof CustomerInput>
+export type CreateCustomer = z.input<typeof CreateCustomer>
+
+/** What is left out stays as it is; null clears it. */
+export const UpdateCustomer = CreateCustomer
+export type UpdateCustomer = z.input<typeof UpdateCustomer>
 
 export const Customer = z.object({
   id: z.string(),

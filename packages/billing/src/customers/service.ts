@@ -4,24 +4,24 @@ import type { Deps } from '../deps.js'
 import { billingErrors } from '../errors.js'
 import type { BillingStores } from '../storage/port.js'
 import { newCustomer } from './ensure.js'
-import { type Customer, CustomerInput, CustomerView } from './schema.js'
+import { CreateCustomer, type Customer, CustomerView, UpdateCustomer } from './schema.js'
 
 export interface Customers {
   /** @throws ProblemError `customer_exists` (409) if the tenant has one. */
-  create(scope: Scope, input?: CustomerInput): Promise<Customer>
+  create(scope: Scope, input?: CreateCustomer): Promise<Customer>
   /** The tenant's customer, made with `input` if there is none; one that is there stays as it is. */
-  ensure(scope: Scope, input?: CustomerInput): Promise<Customer>
+  ensure(scope: Scope, input?: CreateCustomer): Promise<Customer>
   /** @throws ProblemError `not_found`. */
   get(scope: Scope): Promise<Customer>
   /** Changes the fields that are given; null clears one. @throws ProblemError `not_found`. */
-  update(scope: Scope, input: CustomerInput): Promise<Customer>
+  update(scope: Scope, input: UpdateCustomer): Promise<Customer>
 }
 
 export function createCustomers(deps: Deps): Customers {
   const { storage, runtime } = deps
 
   /** Makes it, or answers the one that is there. */
-  async function insert(stores: BillingStores, scope: Scope, input: CustomerInput, tx: Tx) {
+  async function insert(stores: BillingStores, scope: Scope, input: CreateCustomer, tx: Tx) {
     const customer = { ...newCustomer(runtime, scope.tenantId), ...given(input) }
     const there = await stores.customers.insertOrFind(customer)
     if (there) return { customer: there, made: false }
@@ -39,7 +39,7 @@ export function createCustomers(deps: Deps): Customers {
   return {
     async create(scope, input = {}) {
       checkScope(scope)
-      const wanted = parse(CustomerInput, input)
+      const wanted = parse(CreateCustomer, input)
       return storage.run(async (stores, tx) => {
         const { customer, made } = await insert(stores, scope, wanted, tx)
         if (made) return customer
@@ -49,7 +49,7 @@ export function createCustomers(deps: Deps): Customers {
 
     async ensure(scope, input = {}) {
       checkScope(scope)
-      const wanted = parse(CustomerInput, input)
+      const wanted = parse(CreateCustomer, input)
       return storage.run(async (stores, tx) => {
         const there = await stores.customers.get(scope.tenantId)
         return there ?? (await insert(stores, scope, wanted, tx)).customer
@@ -63,7 +63,7 @@ export function createCustomers(deps: Deps): Customers {
 
     async update(scope, input) {
       checkScope(scope)
-      const wanted = parse(CustomerInput, input)
+      const wanted = parse(UpdateCustomer, input)
       return storage.run(async (stores, tx) => {
         const before = existing(await stores.customers.lock(scope.tenantId))
         const after = { ...before, ...given(wanted), updatedAt: runtime.clock.now() }
@@ -80,6 +80,6 @@ function existing(customer: Customer | null): Customer {
   throw coreErrors.not_found({ detail: 'The tenant has no customer; `customers.create` or a subscription makes one.' })
 }
 
-function given(input: CustomerInput): Partial<Customer> {
+function given(input: UpdateCustomer): Partial<Customer> {
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined))
 }

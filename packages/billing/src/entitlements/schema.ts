@@ -37,5 +37,11 @@ export type Entitlement = z.infer<typeof Entitlement>
 
 export const EntitlementView = Entitlement.extend({ resetsAt: TimeView.nullable() }).meta({ id: 'BillingEntitlement' })
 
+/** The path of `GET /entitlements/:feature`. */
+export const FeatureParams = z.object({ feature: z.string() })
+
 /** How many units the caller is about to use. For a static feature: how many there will be. */
 export const Needed = z.int().min(0).default(1)
+
+/** `CheckOptions` over HTTP. */
+export const CheckParams = z.strictObject({ needed: z.coerce.number().int().min(0).optional() })

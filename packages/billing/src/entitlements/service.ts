@@ -45,7 +45,7 @@ export function createEntitlements(deps: Deps): Entitlements {
       }
       return storage.read(async (stores) => {
         const subscription = await stores.subscriptions.live(tenantId, mainSlot)
-        const standing = standingAt(catalog, subscription, runtime.clock.now(), deps.gracePeriod)
+        const standing = standingAt(catalog, subscription, runtime.clock.now(), deps.gracePeriodMs)
         if (isFeature(feature)) return featureOf(standing, feature, needed)
         const windowStart = standing.window.start
         const key = { tenantId, holder: standing.holder, meter: feature, windowStart }

@@ -1,7 +1,6 @@
 import { IdParams, pageOf, type Route, route } from '@org/core'
-import { z } from 'zod'
 import { billingErrors as errors } from '../errors.js'
-import { InvoicePreviewView, InvoiceView, ListInvoices } from './schema.js'
+import { InvoiceQuery, InvoiceView, NextInvoiceView } from './schema.js'
 import type { Invoices } from './service.js'
 
 /** Making, finalising and voiding invoices is the seller's: the host calls the service for it. */
@@ -13,7 +12,7 @@ export function invoiceRoutes(invoices: Invoices): Route[] {
       path: '/invoices',
       summary: 'List invoices, the newest first',
       can: ['read', 'billing'],
-      query: ListInvoices,
+      query: InvoiceQuery,
       response: pageOf(InvoiceView),
       handler: ({ query }, ctx) => invoices.list(ctx, query),
     }),
@@ -23,7 +22,7 @@ export function invoiceRoutes(invoices: Invoices): Route[] {
       path: '/invoices/preview',
       summary: 'The next invoice as things stand; null without a subscription',
       can: ['read', 'billing'],
-      response: z.object({ invoice: InvoicePreviewView.nullable() }),
+      response: NextInvoiceView,
       handler: async (_, ctx) => ({ invoice: await invoices.preview(ctx) }),
     }),
     route({

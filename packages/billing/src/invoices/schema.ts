@@ -2,7 +2,7 @@
 import { Id, PageQuery, Text, Time, TimeView } from '@org/core'
 import { z } from 'zod'
 import { PricedLine } from '../arithmetic/price-usage.js'
-import { Terms } from '../subscriptions/schema.js'
+import { Terms } from '../catalog/schema.js'
 
 /**
  * `draft`: no number, nothing is owed. `open`: final and owed. `paid`: final and settled. `void`: final, taken back.
@@ -93,11 +93,11 @@ export const CreateInvoice = z.strictObject({
 })
 export type CreateInvoice = z.input<typeof CreateInvoice>
 
-export const ListInvoices = PageQuery.extend({
+export const InvoiceQuery = PageQuery.extend({
   status: InvoiceStatus.optional(),
   subscriptionId: Id.optional(),
 })
-export type ListInvoices = z.input<typeof ListInvoices>
+export type InvoiceQuery = z.input<typeof InvoiceQuery>
 
 export const InvoiceLineView = LineBase.extend({ ...lineFields, periodStart: TimeView, periodEnd: TimeView }).meta({
   id: 'BillingInvoiceLine',
@@ -129,3 +129,6 @@ export type InvoicePreview = z.infer<typeof InvoicePreview>
 export const InvoicePreviewView = InvoicePreview.extend({ lines: z.array(InvoiceLineView) }).meta({
   id: 'BillingInvoicePreview',
 })
+
+/** The answer of `GET /invoices/preview`: null without a subscription. */
+export const NextInvoiceView = z.object({ invoice: InvoicePreviewView.nullable() })

@@ -13,12 +13,12 @@ import { mainSlot } from '../subscriptions/schema.js'
 import { emitInvoice } from './events.js'
 import { addToBalance, emitFinal, newInvoice, numbered } from './issue.js'
 import { totals } from './lines.js'
-import { CreateInvoice, type Invoice, type InvoicePreview, ListInvoices } from './schema.js'
+import { CreateInvoice, type Invoice, type InvoicePreview, InvoiceQuery } from './schema.js'
 import { clearPastDue } from './settle.js'
 
 export interface Invoices {
   /** The tenant's, the newest first. */
-  list(scope: Scope, input?: ListInvoices): Promise<Page<Invoice>>
+  list(scope: Scope, query?: InvoiceQuery): Promise<Page<Invoice>>
   /** @throws ProblemError `not_found`. */
   get(scope: Scope, id: string): Promise<Invoice>
   /** The next invoice of the live subscription as things stand: usage so far, then the next period. Null without one. */
@@ -61,9 +61,9 @@ export function createInvoices(deps: Deps): Invoices {
   }
 
   const service: Invoices = {
-    async list(scope, input = {}) {
+    async list(scope, query = {}) {
       const { tenantId, tx } = checkScope(scope)
-      const { status, subscriptionId, ...page } = parse(ListInvoices, input)
+      const { status, subscriptionId, ...page } = parse(InvoiceQuery, query)
       const list = (slice: { limit: number; after: [string] | null }) =>
         storage.read((stores) => stores.invoices.list(tenantId, { status, subscriptionId }, slice), tx)
       return paginate(page, ['string'], list, (row) => [row.id])

@@ -1,10 +1,11 @@
 /** What a change or a renewal comes to. Pure: preview and apply both ask here, so that they cannot disagree. */
 import { type BillingPeriod, billingPeriod } from '../arithmetic/period.js'
 import { type Catalog, planNamed, planOfRow, priceOf } from '../catalog/define.js'
+import type { Terms } from '../catalog/schema.js'
 import { billingErrors } from '../errors.js'
 import { creditLine, planLine, restLine, usageLines } from '../invoices/lines.js'
 import type { InvoiceLine } from '../invoices/schema.js'
-import type { ChangeSubscription, Subscription, Terms } from './schema.js'
+import type { ChangeSubscription, Subscription } from './schema.js'
 import { termsAfterPeriod } from './standing.js'
 
 /** How a subscription goes on in a period. */

@@ -1,27 +1,15 @@
-import { IdParams, pageOf, type Route, route, TimeView } from '@org/core'
-import { z } from 'zod'
-import { Interval } from '../catalog/schema.js'
+import { IdParams, pageOf, type Route, route } from '@org/core'
 import { billingErrors as errors } from '../errors.js'
-import { InvoiceLineView, InvoicePreviewView } from '../invoices/schema.js'
 import {
   CancelSubscription,
+  ChangePreviewView,
   ChangeSubscription,
   CreateSubscription,
-  ListSubscriptions,
+  CurrentSubscriptionView,
+  SubscriptionQuery,
   SubscriptionView,
 } from './schema.js'
 import type { Subscriptions } from './service.js'
-
-const ChangePreviewView = z
-  .object({
-    when: z.enum(['now', 'period_end', 'undo']),
-    effectiveAt: TimeView,
-    plan: z.string(),
-    interval: Interval,
-    invoice: InvoicePreviewView.nullable(),
-    usage: z.array(InvoiceLineView),
-  })
-  .meta({ id: 'BillingChangePreview' })
 
 const step = [errors.subscription_ended, errors.subscription_incomplete, errors.payment_in_progress]
 const changing = [...step, errors.no_change, errors.cancellation_scheduled, errors.payment_due]
@@ -40,7 +28,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions, oneTransaction:
       path: '/subscription',
       summary: 'The live subscription; null on the default plan',
       can: ['read', 'billing'],
-      response: z.object({ subscription: SubscriptionView.nullable() }),
+      response: CurrentSubscriptionView,
       handler: async (_, ctx) => ({ subscription: await subscriptions.current(ctx) }),
     }),
     route({
@@ -49,7 +37,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions, oneTransaction:
       path: '/subscriptions',
       summary: 'List subscriptions, the newest first',
       can: ['read', 'billing'],
-      query: ListSubscriptions,
+      query: SubscriptionQuery,
       response: pageOf(SubscriptionView),
       handler: ({ query }, ctx) => subscriptions.list(ctx, query),
     }),

@@ -1,7 +1,8 @@
 /** A subscription: a tenant on a plan, billed period after period. */
 import { PageQuery, Time, TimeView } from '@org/core'
 import { z } from 'zod'
-import { Interval } from '../catalog/schema.js'
+import { Interval, Terms } from '../catalog/schema.js'
+import { InvoiceLine, InvoiceLineView, InvoicePreview, InvoicePreviewView } from '../invoices/schema.js'
 
 /**
  * `incomplete`: the first payment is on its way. `active`: paid for. `past_due`: an invoice is open though its payment
@@ -9,10 +10,6 @@ import { Interval } from '../catalog/schema.js'
  */
 export const SubscriptionStatus = z.enum(['incomplete', 'active', 'past_due', 'canceled'])
 export type SubscriptionStatus = z.infer<typeof SubscriptionStatus>
-
-/** The plan and interval that a change leads to. */
-export const Terms = z.object({ plan: z.string(), interval: Interval })
-export type Terms = z.infer<typeof Terms>
 
 export const Subscription = z.object({
   id: z.string(),
@@ -70,8 +67,8 @@ export const CancelSubscription = z.strictObject({
 })
 export type CancelSubscription = z.input<typeof CancelSubscription>
 
-export const ListSubscriptions = PageQuery.extend({ status: SubscriptionStatus.optional() })
-export type ListSubscriptions = z.input<typeof ListSubscriptions>
+export const SubscriptionQuery = PageQuery.extend({ status: SubscriptionStatus.optional() })
+export type SubscriptionQuery = z.input<typeof SubscriptionQuery>
 
 export const SubscriptionView = Subscription.omit({
   tenantId: true,
@@ -91,3 +88,26 @@ export const SubscriptionView = Subscription.omit({
     updatedAt: TimeView,
   })
   .meta({ id: 'BillingSubscription' })
+
+/** The answer of `GET /subscription`: null on the default plan. */
+export const CurrentSubscriptionView = z.object({ subscription: SubscriptionView.nullable() })
+
+/** What a change would do. */
+export const ChangePreview = z.object({
+  /** `undo` forgets a scheduled change. */
+  when: z.enum(['now', 'period_end', 'undo']),
+  effectiveAt: Time,
+  plan: z.string(),
+  interval: Interval,
+  /** What is charged at once; null if nothing is. */
+  invoice: InvoicePreview.nullable(),
+  /** What the usage so far costs, if its window ends early: it is billed by an invoice of its own. */
+  usage: z.array(InvoiceLine),
+})
+export type ChangePreview = z.infer<typeof ChangePreview>
+
+export const ChangePreviewView = ChangePreview.extend({
+  effectiveAt: TimeView,
+  invoice: InvoicePreviewView.nullable(),
+  usage: z.array(InvoiceLineView),
+}).meta({ id: 'BillingChangePreview' })

@@ -1,13 +1,11 @@
 /** The life of a subscription. */
 import { checkScope, coreErrors, Id, type Page, paginate, parse, type Scope } from '@org/core'
 import { planNamed } from '../catalog/define.js'
-import type { Interval } from '../catalog/schema.js'
 import type { Deps } from '../deps.js'
 import { catchUp } from '../due-work/renew.js'
 import { billingErrors } from '../errors.js'
 import { issueInvoice } from '../invoices/issue.js'
 import { totals } from '../invoices/lines.js'
-import type { InvoiceLine, InvoicePreview } from '../invoices/schema.js'
 import { chargingStep, collect, collectLater, declinedError } from '../payments/collect.js'
 import type { Payment } from '../payments/schema.js'
 import type { BillingStores } from '../storage/port.js'
@@ -16,27 +14,14 @@ import { decideChange } from './decide.js'
 import { emitSubscription } from './events.js'
 import {
   CancelSubscription,
+  type ChangePreview,
   ChangeSubscription,
   CreateSubscription,
-  ListSubscriptions,
   mainSlot,
   type Subscription,
+  SubscriptionQuery,
 } from './schema.js'
 import { startSubscription } from './start.js'
-
-/** What a change would do. */
-export interface ChangePreview {
-  /** `now`, `period_end`, or `undo`, which forgets a scheduled change. */
-  when: 'now' | 'period_end' | 'undo'
-  /** Epoch milliseconds. */
-  effectiveAt: number
-  plan: string
-  interval: Interval
-  /** What is charged at once; null if nothing is. */
-  invoice: InvoicePreview | null
-  /** What the usage so far costs, if its window ends early: it is billed by an invoice of its own. */
-  usage: InvoiceLine[]
-}
 
 /** `subscriptions` of a module; `PlanId` are the catalogue's plans. */
 export interface Subscriptions<PlanId extends string = string> {
@@ -53,7 +38,7 @@ export interface Subscriptions<PlanId extends string = string> {
   /** The tenant's live subscription; null on the default plan. */
   current(scope: Scope): Promise<Subscription | null>
   /** All of the tenant's, the newest first. */
-  list(scope: Scope, input?: ListSubscriptions): Promise<Page<Subscription>>
+  list(scope: Scope, query?: SubscriptionQuery): Promise<Page<Subscription>>
   /** What {@link Subscriptions.change} would do at this moment, by the same rules. Errors are the same too. */
   previewChange(
     scope: Scope,
@@ -185,9 +170,9 @@ export function createSubscriptions(deps: Deps): Subscriptions {
       return storage.read((stores) => stores.subscriptions.live(tenantId, mainSlot), tx)
     },
 
-    async list(scope, input = {}) {
+    async list(scope, query = {}) {
       const { tenantId, tx } = checkScope(scope)
-      const { status, ...page } = parse(ListSubscriptions, input)
+      const { status, ...page } = parse(SubscriptionQuery, query)
       const list = (slice: { limit: number; after: [string] | null }) =>
         storage.read((stores) => stores.subscriptions.list(tenantId, { status }, slice), tx)
       return paginate(page, ['string'], list, (row) => [row.id])

@@ -1,8 +1,8 @@
 /** Where a tenant stands at a moment: its plan, and the window that its usage counts in. Pure. */
 import { type BillingPeriod, billingPeriod } from '../arithmetic/period.js'
 import { type Catalog, planOfRow } from '../catalog/define.js'
-import type { Interval, Plan } from '../catalog/schema.js'
-import type { Subscription, Terms } from './schema.js'
+import type { Interval, Plan, Terms } from '../catalog/schema.js'
+import type { Subscription } from './schema.js'
 
 export interface Standing {
   /** Null without a subscription and without a default plan. */
@@ -26,7 +26,7 @@ export function standingAt(
   catalog: Catalog,
   subscription: Subscription | null,
   at: number,
-  gracePeriod: number,
+  gracePeriodMs: number,
 ): Standing {
   const terms = subscription && subscription.status !== 'incomplete' ? termsAt(subscription, at) : null
   if (!subscription || !terms) {
@@ -39,7 +39,7 @@ export function standingAt(
     interval: terms.interval,
     holder: subscription.id,
     window: terms.period,
-    paymentDue: pastDueSince !== null && at >= pastDueSince + gracePeriod,
+    paymentDue: pastDueSince !== null && at >= pastDueSince + gracePeriodMs,
   }
 }
 

@@ -16,13 +16,13 @@ const clockSkew = 5 * 60 * 1000
 
 /** @throws ProblemError `invalid_input` for a time that is to come, or whose window has been billed. */
 export function place(
-  deps: Pick<Deps, 'catalog' | 'runtime' | 'gracePeriod'>,
+  deps: Pick<Deps, 'catalog' | 'runtime' | 'gracePeriodMs'>,
   subscription: Subscription | null,
   input: z.output<typeof RecordUsage>,
 ): Placed {
-  const { catalog, gracePeriod } = deps
+  const { catalog, gracePeriodMs } = deps
   const now = deps.runtime.clock.now()
-  const standing = (at: number) => standingAt(catalog, subscription, at, gracePeriod)
+  const standing = (at: number) => standingAt(catalog, subscription, at, gracePeriodMs)
   // What is billed by the period is open since the period began, also when its renewal is overdue.
   const billed = subscription !== null && subscription.status !== 'incomplete'
   const openSince = billed ? Math.min(subscription.currentPeriodStart, now) : standing(now).window.start

@@ -1,6 +1,6 @@
 import { type Route, route } from '@org/core'
 import { billingErrors } from '../errors.js'
-import { RecordUsageBody, UsageRecordView, UsageSummaryView } from './schema.js'
+import { RecordUsageParams, UsageRecordView, UsageSummaryView } from './schema.js'
 import type { Usage } from './service.js'
 
 export function usageRoutes(usage: Usage): Route[] {
@@ -19,11 +19,9 @@ export function usageRoutes(usage: Usage): Route[] {
       method: 'POST',
       path: '/usage',
       summary: 'Record a use of a meter',
-      description:
-        'For the seller’s own services, not for the people who manage billing: it asks for the right to create `usage`, ' +
-        'which `billing:*` does not include.',
-      can: ['create', 'usage'],
-      body: RecordUsageBody,
+      description: 'For services of the seller’s own, and for whoever may create `billing`.',
+      can: ['create', 'billing'],
+      body: RecordUsageParams,
       status: 201,
       idempotent: true,
       response: UsageRecordView,

@@ -22,8 +22,8 @@ export type RecordUsage = z.input<typeof RecordUsage>
 
 export const RecordUsageBatch = z.array(RecordUsage).min(1).max(1000)
 
-/** `POST /usage`. */
-export const RecordUsageBody = z.strictObject({
+/** {@link RecordUsage} over HTTP. */
+export const RecordUsageParams = z.strictObject({
   meter: z.string(),
   quantity: Quantity.default(1),
   idempotencyKey: IdempotencyKey.optional(),

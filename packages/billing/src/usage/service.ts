@@ -149,7 +149,7 @@ export function createUsage(deps: Deps): Usage {
       const { tenantId, tx } = checkScope(scope)
       return storage.read(async (stores) => {
         const live = await stores.subscriptions.live(tenantId, mainSlot)
-        const standing = standingAt(catalog, live, runtime.clock.now(), deps.gracePeriod)
+        const standing = standingAt(catalog, live, runtime.clock.now(), deps.gracePeriodMs)
         const { plan, holder, interval, window } = standing
         const counters = await stores.usage.counters({ tenantId, holder, windowStart: window.start })
         const used = new Map(counters.map((counter) => [counter.meter, counter.used]))
