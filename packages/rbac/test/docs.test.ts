@@ -1,16 +1,16 @@
 /** What the guides show is what runs here: every block of code comes out of a sample, and every sample is run. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { coreErrors, type ErrorFactory } from '@org/core'
 import { type OpenDatabase, testDatabases } from '@org/core/testing'
-import { createRbac, predefinedRoles, rbacErrors } from '@org/rbac'
+import { createRbac, predefinedRoles, rbacErrors, rbacEvents } from '@org/rbac'
 import { knexStorage, migrate } from '@org/rbac/knex'
 import express from 'express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as calls from './samples/calls.js'
 import { createApp as expressApp } from './samples/express.js'
 import { createApp as koaApp } from './samples/koa.js'
+import * as migration from './samples/migration.js'
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
 const guide = read('../../../docs/rbac/README.md')
@@ -31,7 +31,8 @@ async function serve(app: RequestListener) {
 
 describe('the guides', () => {
   it('show code that is run', () => {
-    const samples = ['express', 'koa', 'calls'].map((name) => flat(read(`./samples/${name}.ts`)))
+    const samples = readdirSync(new URL('./samples/', import.meta.url)).map((name) => flat(read(`./samples/${name}`)))
+    for (const text of [...samples, guide, readme]) expect(text).not.toContain("from '@org/core")
     const blocks = [...guide.matchAll(/^```ts\n(.*?)^```/gms), ...readme.matchAll(/^```ts\n(.*?)^```/gms)]
     expect(blocks.length).toBeGreaterThan(10)
     for (const [, block = ''] of blocks) {
@@ -40,14 +41,28 @@ describe('the guides', () => {
     }
   })
 
-  it('list every route, every error of ours and every predefined role', () => {
+  it('list every route, event, error of ours and predefined role', () => {
     const rbac = createRbac({ logger: { debug() {}, info() {}, warn() {}, error() {} } })
     for (const { method, path } of rbac.http.routes) expect(guide).toContain(`| \`${method} ${path}\` |`)
-    const errors: ErrorFactory[] = [...Object.values(rbacErrors), coreErrors.forbidden, coreErrors.setup_error]
-    for (const { code, status } of errors) expect(guide).toContain(`| \`${code}\` | ${status} |`)
+    for (const { code, status } of Object.values(rbacErrors)) expect(guide).toContain(`| \`${code}\` | ${status} |`)
+    for (const [type, { shape }] of Object.entries(rbacEvents)) {
+      const data = Object.keys(shape).join(', ')
+      expect(guide).toContain(`| \`${type}\` | \`{ ${data} }\` |`)
+    }
     for (const [key, { name, permissions }] of Object.entries(predefinedRoles)) {
       const rights = permissions.map((permission) => `\`${permission}\``).join(', ')
       expect(guide).toContain(`| \`${key}\` | ${name} | ${rights} |`)
+    }
+  })
+
+  it('name for each guarantee a test that proves it', () => {
+    const [, section = ''] = /^## Guarantees\n(.*?)^## /ms.exec(guide) ?? []
+    const guarantees = section.match(/^- .*$/gm) ?? []
+    expect(guarantees.length).toBeGreaterThan(4)
+    for (const guarantee of guarantees) {
+      const files = [...guarantee.matchAll(/`(test\/[\w.-]+)`/g)].map(([, file]) => file)
+      expect(files, guarantee).not.toEqual([])
+      for (const file of files) expect(existsSync(new URL(`../${file}`, import.meta.url)), file).toBe(true)
     }
   })
 })
@@ -123,15 +138,33 @@ describe('the samples', () => {
     expect(latest?.slice(1)).toEqual(['key.deleted', 'key_1'])
   })
 
-  it('migrate as one of the host’s own migrations', async () => {
+  it('run in a host’s own tests', async () => {
+    expect(await calls.tested()).toEqual([
+      ['assignment.deleted', '2026-11-01T09:01:00.000Z'],
+      ['assignment.created', '2026-11-01T09:00:00.000Z'],
+    ])
+    const undone = calls.testedTogether(async (rbac, tx) => {
+      await rbac.assignments.assign({ tenantId: 'acme', tx }, { userId: 'olga', role: 'owner' })
+      expect(await rbac.whoCan('team', 'delete', { tenantId: 'acme', tx })).toEqual(['olga'])
+      throw new Error('undo')
+    })
+    await expect(undone).rejects.toThrow('undo')
+  })
+})
+
+for (const { name, missing, open } of await testDatabases()) {
+  it.skipIf(missing)(`migrate as one of the host’s own migrations on ${name}`, async () => {
+    const { knex, close } = await open()
     const migrationSource = {
       getMigrations: async () => ['001-rbac'],
       getMigrationName: (name: string) => name,
-      getMigration: async () => calls.migration,
+      getMigration: async () => migration,
     }
-    await database.knex.migrate.latest({ migrationSource })
-    await calls.firstOwner(rbacOf())
-    expect(await migrate(database.knex)).toEqual([])
-    expect(await rbacOf().whoCan('team', 'delete', { tenantId: 'acme' })).toEqual(['olga'])
+    await knex.migrate.latest({ migrationSource })
+    expect(await migrate(knex)).toEqual([])
+    const rbac = createRbac({ storage: knexStorage(knex) })
+    await calls.firstOwner(rbac)
+    expect(await rbac.whoCan('team', 'delete', { tenantId: 'acme' })).toEqual(['olga'])
+    await close()
   })
-})
+}

@@ -6,12 +6,16 @@ import {
   defaultTenantId,
   defineResources,
   hasPermission,
+  memoryDatabase,
+  memoryStorage,
   predefinedResources,
   predefinedRoles,
   type Rbac,
+  type Tx,
 } from '@org/rbac'
 import { requirePermission } from '@org/rbac/express'
-import { knexStorage, migrate } from '@org/rbac/knex'
+import { knexStorage } from '@org/rbac/knex'
+import { fakeClock } from '@org/rbac/testing'
 import type { Request, RequestHandler } from 'express'
 import type { Knex } from 'knex'
 
@@ -97,8 +101,18 @@ export async function lastWeek(rbac: Rbac, now: number) {
   return page.data.map(({ time, action, resource }) => [new Date(time), action, resource?.id])
 }
 
-/** One of the host's own Knex migrations. */
-export const migration = {
-  up: (knex: Knex) => migrate(knex),
-  down: async () => {},
+export async function tested() {
+  const clock = fakeClock('2026-11-01T09:00:00Z')
+  const rbac = createRbac({ storage: memoryStorage(), clock })
+  await rbac.assignments.assign({ tenantId: 'acme' }, { userId: 'dev', role: 'developer' })
+  clock.advance(60_000)
+  await rbac.assignments.unassign({ tenantId: 'acme' }, { userId: 'dev', role: 'developer' })
+  const log = await rbac.audit.query({ tenantId: 'acme' })
+  return log.data.map(({ action, time }) => [action, new Date(time).toISOString()])
+}
+
+export async function testedTogether(work: (rbac: Rbac, tx: Tx) => Promise<void>) {
+  const database = memoryDatabase()
+  const rbac = createRbac({ storage: memoryStorage({ database }) })
+  await database.transaction((tx) => work(rbac, tx))
 }

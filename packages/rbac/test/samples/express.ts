@@ -3,6 +3,7 @@ import { rbacRouter, requirePermission } from '@org/rbac/express'
 import { knexStorage, migrate } from '@org/rbac/knex'
 import express, { type Express, type Request } from 'express'
 import type { Knex } from 'knex'
+import { signedIn } from './sign-in.js'
 
 export async function createApp(knex: Knex): Promise<Express> {
   await migrate(knex)
@@ -20,10 +21,3 @@ export async function createApp(knex: Knex): Promise<Express> {
   })
   return app
 }
-
-/** Stands for your own sign-in. */
-const sessions = new Map([
-  ['Bearer olga-1', { tenantId: 'acme', userId: 'olga' }],
-  ['Bearer dev-1', { tenantId: 'acme', userId: 'dev' }],
-])
-const signedIn = (token = '') => sessions.get(token) ?? null

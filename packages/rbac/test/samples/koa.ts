@@ -4,6 +4,7 @@ import { knexStorage, migrate } from '@org/rbac/knex'
 import { rbacRouter, requirePermission } from '@org/rbac/koa'
 import type { Knex } from 'knex'
 import Koa, { type Context } from 'koa'
+import { signedIn } from './sign-in.js'
 
 export async function createApp(knex: Knex): Promise<Koa> {
   await migrate(knex)
@@ -24,10 +25,3 @@ export async function createApp(knex: Knex): Promise<Koa> {
   app.use(router.routes())
   return app
 }
-
-/** Stands for your own sign-in. */
-const sessions = new Map([
-  ['Bearer olga-1', { tenantId: 'acme', userId: 'olga' }],
-  ['Bearer dev-1', { tenantId: 'acme', userId: 'dev' }],
-])
-const signedIn = (token: string) => sessions.get(token) ?? null
