@@ -1,4 +1,20 @@
 /** Signed outgoing webhooks, published in the host's own transaction. */
+export {
+  type Ability,
+  type Actor,
+  type Clock,
+  contextOf,
+  type DomainEvent,
+  type EventSink,
+  isProblem,
+  type Logger,
+  memoryDatabase,
+  ProblemError,
+  type RequestContext,
+  type Scope,
+  type Tx,
+} from '@org/core'
+export type { DeadLetters } from './deliveries/dead-letters.js'
 export type {
   Attempt,
   AttemptError,
@@ -8,12 +24,14 @@ export type {
   DeliveryStatus,
   StoredDelivery,
 } from './deliveries/schema.js'
+export type { Deliveries } from './deliveries/service.js'
 export type { Claimed, ClaimRequest, DeliveryPatch, DeliveryStore } from './deliveries/store.js'
 export { isAllowedAddress } from './delivery/address-guard.js'
-export { defaultSchedule } from './delivery/backoff.js'
+export { defaultScheduleMs } from './delivery/backoff.js'
+export type { Drained } from './delivery/dispatcher.js'
+export type { WorkerOptions } from './delivery/schema.js'
 export type { NetworkOptions } from './delivery/sender.js'
-export type { Drained } from './delivery/service.js'
-export type { Worker, WorkerOptions } from './delivery/worker.js'
+export type { Worker } from './delivery/worker.js'
 export type {
   CreateEndpoint,
   Endpoint,
@@ -24,13 +42,15 @@ export type {
   TestSent,
   UpdateEndpoint,
 } from './endpoints/schema.js'
-export type { EndpointStore } from './endpoints/store.js'
+export type { Endpoints } from './endpoints/service.js'
+export type { EndpointStore, Subscriber } from './endpoints/store.js'
 export { webhooksErrors } from './errors.js'
 export { defineEventTypes, type EventTypes, testEventType } from './event-types/catalog.js'
 export { defaultEventTypes } from './event-types/defaults.js'
 export type { EventType } from './event-types/schema.js'
 export { webhooksEvents } from './events.js'
 export type { Message, MessageBody, Publish, Published, StoredMessage } from './messages/schema.js'
+export type { Messages } from './messages/service.js'
 export type { MessageStore } from './messages/store.js'
 export { type MemoryStorageOptions, memoryStorage } from './storage/memory/index.js'
 export type { WebhooksStorage, WebhooksStores } from './storage/port.js'

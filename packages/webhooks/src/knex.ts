@@ -4,7 +4,7 @@ import type { Knex } from 'knex'
 import { defaultPrefix, migrations } from './migrations/index.js'
 
 export type { MigrateOptions, Migration } from '@org/core/knex'
-export { type KnexStorageOptions, knexStorage } from './storage/knex/index.js'
+export { knexStorage } from './storage/knex/index.js'
 export { migrations }
 
 /**

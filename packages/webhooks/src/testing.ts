@@ -13,6 +13,8 @@ import type { StoredEndpoint } from './endpoints/schema.js'
 import type { StoredMessage } from './messages/schema.js'
 import type { WebhooksStorage } from './storage/port.js'
 
+export { type FakeClock, fakeClock } from '@org/core/testing'
+
 export const storageContract: readonly ContractCase<WebhooksStorage>[] = [
   contractCase('keeps an endpoint as it is, for its own tenant alone', async ({ storage }) => {
     const row = endpoint({ eventTypes: ['key.*'], channels: ['eu'], metadata: { Team: 'Ünïcode 🪝' } })

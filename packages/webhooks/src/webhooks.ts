@@ -2,29 +2,29 @@
 import {
   createEmit,
   createRuntime,
-  type DomainEvent,
   type EventSink,
   type HttpModule,
   type Logger,
   type RuntimeOptions,
-  type Tx,
   warnOfMemory,
 } from '@org/core'
+import { createDeadLetters, type DeadLetters } from './deliveries/dead-letters.js'
 import { deadLetterRoutes, deliveryRoutes } from './deliveries/routes.js'
-import { createDeliveriesService, type DeadLettersService, type DeliveriesService } from './deliveries/service.js'
+import { createDeliveries, type Deliveries } from './deliveries/service.js'
 import { createAddressGuard } from './delivery/address-guard.js'
-import { checkSchedule, defaultSchedule } from './delivery/backoff.js'
+import { checkSchedule, defaultScheduleMs } from './delivery/backoff.js'
+import { createDispatcher, type Dispatcher } from './delivery/dispatcher.js'
 import type { NetworkOptions } from './delivery/sender.js'
-import { createDeliveryService, type DeliveryService } from './delivery/service.js'
-import { endpointRoutes, type PublicEndpoints } from './endpoints/routes.js'
-import { createEndpointsService } from './endpoints/service.js'
+import type { Deps } from './deps.js'
+import { endpointRoutes } from './endpoints/routes.js'
+import { createEndpoints, type Endpoints } from './endpoints/service.js'
 import { defineEventTypes, type EventTypes } from './event-types/catalog.js'
 import { defaultEventTypes } from './event-types/defaults.js'
 import { eventTypeRoutes } from './event-types/routes.js'
-import { createEventTypesService } from './event-types/service.js'
+import { createEventTypeCatalog } from './event-types/service.js'
 import type { webhooksEvents } from './events.js'
 import { messageRoutes } from './messages/routes.js'
-import { createMessagesService, type MessagesService } from './messages/service.js'
+import { createMessages, type Messages } from './messages/service.js'
 import { memoryStorage } from './storage/memory/index.js'
 import type { WebhooksStorage } from './storage/port.js'
 
@@ -44,21 +44,19 @@ export interface RetryOptions {
    * How long each attempt waits for the one before it, in milliseconds, varied by ±20 %; as many attempts as there are
    * entries. Ten over some 75 hours unless told.
    */
-  schedule?: readonly number[]
+  scheduleMs?: readonly number[]
 }
 
 /** The module: publish, manage, deliver. Its functions may be passed as values. */
-export interface Webhooks<Types extends EventTypes = typeof defaultEventTypes> {
-  publish: MessagesService<Types>['publish']
-  sink: (event: DomainEvent, tx: Tx) => Promise<void>
-  endpoints: PublicEndpoints
-  messages: Pick<MessagesService<Types>, 'get'>
-  deliveries: DeliveriesService
-  deadLetters: DeadLettersService
-  startWorker: DeliveryService['startWorker']
-  drain: DeliveryService['drain']
+export interface Webhooks<Types extends EventTypes = typeof defaultEventTypes>
+  extends Pick<Messages<Types>, 'publish' | 'sink'>,
+    Dispatcher {
+  readonly endpoints: Endpoints
+  readonly messages: Pick<Messages<Types>, 'get'>
+  readonly deliveries: Deliveries
+  readonly deadLetters: DeadLetters
   /** For `webhooksRouter` and for OpenAPI. */
-  http: HttpModule
+  readonly http: HttpModule
 }
 
 /**
@@ -71,41 +69,44 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
 ): Webhooks<Types> {
   const runtime = createRuntime(options)
   const { network = {} } = options
-  const storage = options.storage ?? temporaryStorage(runtime.logger)
-  const schedule = checkSchedule(options.retry?.schedule ?? defaultSchedule)
-  const guard = createAddressGuard(network)
-  const emit = createEmit<typeof webhooksEvents>(runtime, options.events)
-  const eventTypes = createEventTypesService(defineEventTypes<EventTypes>(options.eventTypes ?? defaultEventTypes))
-  const wake = () => delivery.wake()
+  const wakeUps = new Set<() => void>()
+  const deps: Deps = {
+    storage: options.storage ?? temporaryStorage(runtime.logger),
+    runtime,
+    emit: createEmit<typeof webhooksEvents>(runtime, options.events),
+    eventTypes: createEventTypeCatalog(defineEventTypes<EventTypes>(options.eventTypes ?? defaultEventTypes)),
+    guard: createAddressGuard(network),
+    network,
+    schedule: checkSchedule(options.retry?.scheduleMs ?? defaultScheduleMs),
+    wake() {
+      for (const wake of wakeUps) wake()
+    },
+  }
+  const endpoints = createEndpoints(deps)
+  const { get, publish, sink } = createMessages<Types>(deps)
+  const messages = { get }
+  const deliveries = createDeliveries(deps)
+  const deadLetters = createDeadLetters(deps)
 
-  const endpoints = createEndpointsService({ storage, runtime, emit, eventTypes, guard, wake })
-  const firstDelay = schedule[0] ?? 0
-  const messages = createMessagesService<Types>({ storage, runtime, eventTypes, firstDelay, wake })
-  const { deliveries, deadLetters } = createDeliveriesService({ storage, runtime, emit, wake })
-  const delivery = createDeliveryService({ storage, runtime, schedule, network, guard, endpoints, emit })
-
-  const { settleDisabled: _, ...managed } = endpoints
-  const publicEndpoints = { ...managed, sendTest: messages.sendTest }
   return {
-    publish: messages.publish,
-    sink: messages.sink,
-    endpoints: publicEndpoints,
-    messages: { get: messages.get },
+    publish,
+    sink,
+    endpoints,
+    messages,
     deliveries,
     deadLetters,
-    startWorker: delivery.startWorker,
-    drain: delivery.drain,
+    ...createDispatcher(deps, wakeUps),
     http: {
       name: 'webhooks',
       runtime,
       routes: [
-        ...eventTypeRoutes(eventTypes),
-        ...endpointRoutes(publicEndpoints),
+        ...eventTypeRoutes(deps.eventTypes),
+        ...endpointRoutes(endpoints),
         ...messageRoutes(messages),
         ...deliveryRoutes(deliveries),
         ...deadLetterRoutes(deadLetters),
       ],
-      storage,
+      storage: deps.storage,
     },
   }
 }

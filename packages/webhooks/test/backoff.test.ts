@@ -1,4 +1,4 @@
-import { createWebhooks, defaultSchedule, memoryStorage } from '@org/webhooks'
+import { createWebhooks, defaultScheduleMs, memoryStorage } from '@org/webhooks'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { jittered, parseRetryAfter, retryDelay } from '../src/delivery/backoff.js'
@@ -8,7 +8,7 @@ const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 describe('the retry schedule', () => {
   it('is the ten steps of Standard Webhooks', () => {
     const [s, min, h] = [1000, 60_000, 3_600_000]
-    expect(defaultSchedule).toEqual([0, 5 * s, 5 * min, 30 * min, 2 * h, 5 * h, 10 * h, 14 * h, 20 * h, 24 * h])
+    expect(defaultScheduleMs).toEqual([0, 5 * s, 5 * min, 30 * min, 2 * h, 5 * h, 10 * h, 14 * h, 20 * h, 24 * h])
   })
 
   it('varies each delay by at most 20 %, both ways', () => {
@@ -38,7 +38,7 @@ describe('the retry schedule', () => {
   it.each([[[]], [[-1]], [[Number.NaN]], [[Number.POSITIVE_INFINITY]], [[0.5]], [[1e300]], ['5000']])(
     'cannot be %j',
     (schedule) => {
-      expect(() => createWebhooks({ storage: memoryStorage(), retry: { schedule: schedule as number[] } })).toThrow(
+      expect(() => createWebhooks({ storage: memoryStorage(), retry: { scheduleMs: schedule as number[] } })).toThrow(
         /schedule/,
       )
     },

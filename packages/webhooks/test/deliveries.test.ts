@@ -1,5 +1,5 @@
 import { isProblem } from '@org/core'
-import { defaultSchedule, memoryStorage } from '@org/webhooks'
+import { defaultScheduleMs, memoryStorage } from '@org/webhooks'
 import { describe, expect, it } from 'vitest'
 import { type Answer, receiver } from './receiver.js'
 import { testStorages } from './storages.js'
@@ -29,7 +29,7 @@ for (const { name, missing, open } of await testStorages()) {
       const [pending] = (await webhooks.deliveries.list(scope)).data
       const id = pending?.id ?? ''
       expect(await webhooks.drain()).toMatchObject({ rescheduled: 1 })
-      for (const [step, delay] of defaultSchedule.slice(1).entries()) {
+      for (const [step, delay] of defaultScheduleMs.slice(1).entries()) {
         const { attempts, nextAttemptAt } = await webhooks.deliveries.get(scope, id)
         expect([attempts, nextAttemptAt]).toEqual([step + 1, clock.now() + delay])
         clock.advance(delay - 1)
@@ -65,7 +65,7 @@ for (const { name, missing, open } of await testStorages()) {
 
     it('are redriven from the beginning of the schedule, or given up', async () => {
       const { storage, close } = await open()
-      const { webhooks, events } = world({ storage, retry: { schedule: [0, 0] } })
+      const { webhooks, events } = world({ storage, retry: { scheduleMs: [0, 0] } })
       const target = await receiver(answers(500, 500, 500, 500, 200))
       await webhooks.endpoints.create(scope, { url: target.url })
       await webhooks.publish(keyCreated)
@@ -179,7 +179,7 @@ for (const { name, missing, open } of await testStorages()) {
 
     it('whose workers die of them end as dead letters', async () => {
       const { storage, close } = await open()
-      const { webhooks, clock } = world({ storage, retry: { schedule: [0, 0, 0] } })
+      const { webhooks, clock } = world({ storage, retry: { scheduleMs: [0, 0, 0] } })
       const target = await receiver()
       await webhooks.endpoints.create(scope, { url: target.url })
       await webhooks.publish(keyCreated)
@@ -227,7 +227,7 @@ for (const { name, missing, open } of await testStorages()) {
 
 describe('a 410', () => {
   it('to the last attempt of the schedule does not use it up', async () => {
-    const { webhooks } = world({ retry: { schedule: [0] } })
+    const { webhooks } = world({ retry: { scheduleMs: [0] } })
     const target = await receiver(answers(410, 200))
     const { id } = await webhooks.endpoints.create(scope, { url: target.url })
     await webhooks.publish(keyCreated)
@@ -281,7 +281,7 @@ describe('a drain', () => {
     const events = () => {
       if (refusing) throw new Error('a sink refused')
     }
-    const { webhooks, clock } = world({ storage, events, retry: { schedule: [0] } })
+    const { webhooks, clock } = world({ storage, events, retry: { scheduleMs: [0] } })
     const target = await receiver(failing)
     refusing = false
     await webhooks.endpoints.create(scope, { url: target.url })

@@ -6,7 +6,7 @@ import { keyCreated, scope, world } from './world.js'
 /** Does once whatever tells of itself. */
 async function everything() {
   const storage = memoryStorage()
-  const made = world({ storage, retry: { schedule: [0] } })
+  const made = world({ storage, retry: { scheduleMs: [0] } })
   const { endpoints, deliveries, deadLetters, publish, drain } = made.webhooks
   const target = await receiver((_, __, response) => response.writeHead(500).end())
   const { id } = await endpoints.create(scope, { url: target.url })

@@ -198,7 +198,7 @@ describe('the address guard at connect time', () => {
     let address = '127.0.0.2'
     const lookup: LookupFunction = (host, options, callback) => resolvesTo(address)(host, options, callback)
     const network = { allow: ['127.0.0.1'], ca: testRoot, lookup }
-    const { webhooks } = world({ network, retry: { schedule: [0, 0] } })
+    const { webhooks } = world({ network, retry: { scheduleMs: [0, 0] } })
     await webhooks.endpoints.create(scope, { url: `https://hooks.test:${secure.port}/` })
     address = '127.0.0.1'
     await webhooks.publish(keyCreated)

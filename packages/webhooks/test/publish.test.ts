@@ -311,7 +311,7 @@ it('does not tell of a dead letter that told of a dead letter', async () => {
   const { webhooks } = world({
     eventTypes,
     storage: memoryStorage(),
-    retry: { schedule: [0] },
+    retry: { scheduleMs: [0] },
     events: async (event, tx) => void (await outer.sink?.(event as never, tx)),
   })
   outer.sink = webhooks.sink as never
@@ -323,7 +323,7 @@ it('does not tell of a dead letter that told of a dead letter', async () => {
 
 it('sends the same bytes and the same id at every attempt', async () => {
   const { url, received } = await receiver((_, __, response) => response.writeHead(500).end())
-  const { webhooks, clock } = world({ retry: { schedule: [0, 1000, 1000] } })
+  const { webhooks, clock } = world({ retry: { scheduleMs: [0, 1000, 1000] } })
   await webhooks.endpoints.create(scope, { url })
   const { messageId } = await webhooks.publish(keyCreated)
   for (let n = 0; n < 3; n++) {

@@ -73,7 +73,7 @@ describe('a worker', () => {
       storage,
       logger,
       network: loopback,
-      retry: { schedule: [0] },
+      retry: { scheduleMs: [0] },
       events: ({ type }) => {
         if (type === 'delivery.dead_lettered') throw new Error('a sink refused')
       },
@@ -171,6 +171,8 @@ describe('a worker', () => {
     await webhooks.publish(keyCreated)
     const worker = startWorker()
     await expect.poll(() => connected).toBe(true)
+    await expect(worker.stop({ graceMs: Number.NaN })).rejects.toMatchObject({ code: 'setup_error' })
+    await expect(worker.stop({ graceMs: -1 })).rejects.toMatchObject({ code: 'setup_error' })
     void worker.stop({ graceMs: Number.POSITIVE_INFINITY })
     await worker.stop({ graceMs: 0 })
     expect((await webhooks.deliveries.list(scope)).data).toMatchObject([{ lastError: 'worker_stopped' }])
@@ -183,7 +185,7 @@ describe('a worker', () => {
       storage: memoryStorage(),
       logger,
       network: loopback,
-      retry: { schedule: [0] },
+      retry: { scheduleMs: [0] },
       events: ({ type }) => {
         if (type === 'delivery.dead_lettered') throw new Error('a sink refused')
       },

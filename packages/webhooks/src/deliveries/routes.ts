@@ -1,12 +1,10 @@
 import { IdParams, PageQuery, pageOf, type Route, route } from '@org/core'
 import { webhooksErrors } from '../errors.js'
+import type { DeadLetters } from './dead-letters.js'
 import { AttemptView, DeadLetterQuery, DeliveryQuery, DeliveryView } from './schema.js'
-import type { DeadLettersService, DeliveriesService } from './service.js'
+import type { Deliveries } from './service.js'
 
-const params = IdParams
-const { delivery_in_flight, delivery_ended, endpoint_deleted, endpoint_disabled } = webhooksErrors
-
-export function deliveryRoutes(deliveries: DeliveriesService): Route[] {
+export function deliveryRoutes(deliveries: Deliveries): Route[] {
   return [
     route({
       id: 'webhooks.listDeliveries',
@@ -24,9 +22,9 @@ export function deliveryRoutes(deliveries: DeliveriesService): Route[] {
       path: '/deliveries/:id',
       summary: 'Show a delivery',
       can: ['read', 'webhooks'],
-      params,
+      params: IdParams,
       response: DeliveryView,
-      handler: ({ params }, ctx) => deliveries.get(ctx, params.id),
+      handler: ({ params: { id } }, ctx) => deliveries.get(ctx, id),
     }),
     route({
       id: 'webhooks.listAttempts',
@@ -34,10 +32,10 @@ export function deliveryRoutes(deliveries: DeliveriesService): Route[] {
       path: '/deliveries/:id/attempts',
       summary: 'List the attempts of a delivery, the latest first',
       can: ['read', 'webhooks'],
-      params,
+      params: IdParams,
       query: PageQuery,
       response: pageOf(AttemptView),
-      handler: ({ params, query }, ctx) => deliveries.attempts(ctx, params.id, query),
+      handler: ({ params: { id }, query }, ctx) => deliveries.attempts(ctx, id, query),
     }),
     route({
       id: 'webhooks.retryDelivery',
@@ -45,10 +43,10 @@ export function deliveryRoutes(deliveries: DeliveriesService): Route[] {
       path: '/deliveries/:id/retry',
       summary: 'Send a delivery now, or once more',
       can: ['update', 'webhooks'],
-      params,
+      params: IdParams,
       response: DeliveryView,
-      errors: [delivery_in_flight, endpoint_deleted, endpoint_disabled],
-      handler: ({ params }, ctx) => deliveries.retry(ctx, params.id),
+      errors: [webhooksErrors.delivery_in_flight, webhooksErrors.endpoint_deleted, webhooksErrors.endpoint_disabled],
+      handler: ({ params: { id } }, ctx) => deliveries.retry(ctx, id),
     }),
     route({
       id: 'webhooks.cancelDelivery',
@@ -56,15 +54,15 @@ export function deliveryRoutes(deliveries: DeliveriesService): Route[] {
       path: '/deliveries/:id/cancel',
       summary: 'Make no further attempt',
       can: ['update', 'webhooks'],
-      params,
+      params: IdParams,
       response: DeliveryView,
-      errors: [delivery_ended],
-      handler: ({ params }, ctx) => deliveries.cancel(ctx, params.id),
+      errors: [webhooksErrors.delivery_ended],
+      handler: ({ params: { id } }, ctx) => deliveries.cancel(ctx, id),
     }),
   ]
 }
 
-export function deadLetterRoutes(deadLetters: DeadLettersService): Route[] {
+export function deadLetterRoutes(deadLetters: DeadLetters): Route[] {
   return [
     route({
       id: 'webhooks.listDeadLetters',
@@ -82,10 +80,10 @@ export function deadLetterRoutes(deadLetters: DeadLettersService): Route[] {
       path: '/dead-letters/:id/redrive',
       summary: 'Send a dead letter again, from the beginning of the schedule',
       can: ['update', 'webhooks'],
-      params,
+      params: IdParams,
       response: DeliveryView,
-      errors: [endpoint_deleted, endpoint_disabled],
-      handler: ({ params }, ctx) => deadLetters.redrive(ctx, params.id),
+      errors: [webhooksErrors.endpoint_deleted, webhooksErrors.endpoint_disabled],
+      handler: ({ params: { id } }, ctx) => deadLetters.redrive(ctx, id),
     }),
     route({
       id: 'webhooks.discardDeadLetter',
@@ -93,9 +91,9 @@ export function deadLetterRoutes(deadLetters: DeadLettersService): Route[] {
       path: '/dead-letters/:id/discard',
       summary: 'Give a dead letter up',
       can: ['update', 'webhooks'],
-      params,
+      params: IdParams,
       response: DeliveryView,
-      handler: ({ params }, ctx) => deadLetters.discard(ctx, params.id),
+      handler: ({ params: { id } }, ctx) => deadLetters.discard(ctx, id),
     }),
   ]
 }

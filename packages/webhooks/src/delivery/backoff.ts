@@ -6,7 +6,7 @@ const minute = 60 * second
 const hour = 60 * minute
 
 /** The ten attempts that Standard Webhooks advises: how long each waits for the one before it, in milliseconds. */
-export const defaultSchedule: readonly number[] = [
+export const defaultScheduleMs: readonly number[] = [
   0,
   5 * second,
   5 * minute,
@@ -31,7 +31,7 @@ export function checkSchedule(schedule: readonly number[]): readonly number[] {
   const valid = (delay: number) => Number.isInteger(delay) && delay >= 0 && delay <= longestDelay
   if (Array.isArray(schedule) && schedule.length > 0 && schedule.every(valid)) return schedule
   throw coreErrors.setup_error({
-    detail: '`retry.schedule` must list at least one delay, in whole milliseconds, none longer than a year.',
+    detail: '`retry.scheduleMs` must list at least one delay, in whole milliseconds, none longer than a year.',
   })
 }
 

@@ -3,22 +3,14 @@
  * takes the lease's own token, so that whoever outlived its lease changes nothing. An expired lease is picked up by the
  * next ordinary claim.
  */
-import type { Runtime } from '@org/core'
 import type { Attempt, StoredDelivery } from '../deliveries/schema.js'
 import type { ClaimRequest } from '../deliveries/store.js'
+import type { Deps } from '../deps.js'
 import type { StoredEndpoint } from '../endpoints/schema.js'
 import type { StoredMessage } from '../messages/schema.js'
-import type { WebhooksStorage } from '../storage/port.js'
 import { parseRetryAfter, retryDelay } from './backoff.js'
 import type { Exchange, Sender } from './sender.js'
 import { signatureHeaders } from './sign.js'
-
-export interface EngineOptions {
-  storage: WebhooksStorage
-  runtime: Runtime
-  schedule: readonly number[]
-  timeoutMs: number
-}
 
 /** A claimed delivery with all that sending it takes. */
 export interface Job {
@@ -52,15 +44,22 @@ export interface Result {
 /** What a lease outlasts the timeout by, so that finishing has time: 40 s. */
 const leaseMargin = 40_000
 
-export type Engine = ReturnType<typeof createEngine>
+type EngineClaim = Pick<ClaimRequest, 'limit' | 'perEndpoint' | 'inFlight'> & { dueBy?: number }
 
-export function createEngine({ storage, runtime, schedule, timeoutMs }: EngineOptions) {
+export interface Engine {
+  /** Leases what is due, with all that sending it takes. */
+  claim(request: EngineClaim): Promise<Job[]>
+  /** Sends. Null if the lease may not outlast the exchange: whoever claims it next does the work. */
+  attempt(job: Job, sender: Sender): Promise<Result | null>
+}
+
+/** `timeoutMs` is the deadline of an exchange. */
+export function createEngine(deps: Pick<Deps, 'storage' | 'runtime' | 'schedule'> & { timeoutMs: number }): Engine {
+  const { storage, runtime, schedule, timeoutMs } = deps
   const { clock, id, random } = runtime
   const leaseMs = timeoutMs + leaseMargin
 
-  async function claim(
-    request: Pick<ClaimRequest, 'limit' | 'perEndpoint' | 'inFlight'> & { dueBy?: number },
-  ): Promise<Job[]> {
+  async function claim(request: EngineClaim): Promise<Job[]> {
     const now = clock.now()
     const leaseUntil = now + leaseMs
     const token = id('lease')
@@ -83,7 +82,6 @@ export function createEngine({ storage, runtime, schedule, timeoutMs }: EngineOp
     })
   }
 
-  /** Null if the lease may not outlast the exchange: whoever claims it next does the work. */
   async function attempt(job: Job, sender: Sender): Promise<Result | null> {
     const { delivery, endpoint, message } = job
     if (!endpoint || !message) return { job, outcome: { kind: 'canceled' }, attempt: null }

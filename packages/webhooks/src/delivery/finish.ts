@@ -1,18 +1,11 @@
 /** Writes what became of many deliveries in one transaction. */
-import { type Emit, type Runtime, systemActor, type Tx } from '@org/core'
+import { systemActor, type Tx } from '@org/core'
 import type { StoredDelivery } from '../deliveries/schema.js'
 import type { DeliveryPatch } from '../deliveries/store.js'
-import type { EndpointsService, HeldEndpoint } from '../endpoints/service.js'
-import type { webhooksEvents } from '../events.js'
-import type { WebhooksStorage, WebhooksStores } from '../storage/port.js'
+import type { Deps } from '../deps.js'
+import { type HeldEndpoint, settleDisabled } from '../endpoints/settle-disabled.js'
+import type { WebhooksStores } from '../storage/port.js'
 import type { Outcome, Result } from './engine.js'
-
-export interface FinishOptions {
-  storage: WebhooksStorage
-  runtime: Runtime
-  endpoints: Pick<EndpointsService, 'settleDisabled'>
-  emit: Emit<typeof webhooksEvents>
-}
 
 /** What was finished, by what became of it; `fenced` are those whose lease somebody else had taken over. */
 export type FinishCounts = Record<Outcome['kind'] | 'fenced', number>
@@ -21,15 +14,17 @@ export function noCounts(): FinishCounts {
   return { delivered: 0, retry: 0, dead_letter: 0, held: 0, canceled: 0, released: 0, fenced: 0 }
 }
 
-export type Finish = ReturnType<typeof createFinish>
+/** Writes results in one transaction, all or none. */
+export type Finish = (results: readonly Result[]) => Promise<FinishCounts>
 
-export function createFinish({ storage, runtime, endpoints, emit }: FinishOptions) {
-  return (results: readonly Result[]): Promise<FinishCounts> =>
+export function createFinish(deps: Pick<Deps, 'storage' | 'runtime' | 'emit'>): Finish {
+  const { storage, runtime, emit } = deps
+  return (results) =>
     storage.run(async (stores, tx) => {
       const counts = noCounts()
       const now = runtime.clock.now()
       // Endpoints are locked before deliveries, as everywhere.
-      const disabled = await endpoints.settleDisabled(stores, heldEndpoints(results), tx)
+      const disabled = await settleDisabled(deps, stores, heldEndpoints(results), tx)
       const rows = new Map(
         (await stores.deliveries.lockAll(results.map(({ job }) => job.delivery.id))).map((row) => [row.id, row]),
       )

@@ -1,25 +1,16 @@
 /** Delivers until it is told to stop. Polling is the truth; a wake-up only makes it sooner. */
-import type { Clock, Logger } from '@org/core'
-import { z } from 'zod'
+import { type Clock, coreErrors, type Logger } from '@org/core'
 import type { Pump } from './pump.js'
 import type { Sender } from './sender.js'
 import { Signal } from './signal.js'
-
-export const WorkerOptions = z.strictObject({
-  /** How many deliveries are sent at once: 100 unless told. */
-  concurrency: z.int().min(1).max(10_000).default(100),
-  /** How many of one endpoint this worker sends at once: 20 unless told. */
-  maxInFlightPerEndpoint: z.int().min(1).default(20),
-  /** The longest that an idle worker waits before it looks again, in milliseconds: 1,000 unless told. */
-  pollMs: z.int().min(1).max(60_000).default(1_000),
-})
-export type WorkerOptions = z.input<typeof WorkerOptions>
 
 export interface Worker {
   /**
    * Claims nothing more, waits for what is being sent and writes what came of it. What is still being sent after
    * `graceMs` (the exchange's own deadline unless told) is ended and released, to be sent by whoever claims it next.
    * May be called again with a shorter grace.
+   *
+   * @throws ProblemError `setup_error` for a grace that is no time.
    */
   stop(options?: { graceMs?: number }): Promise<void>
 }
@@ -131,6 +122,9 @@ export function runWorker(parts: WorkerParts, wakeUps: Set<() => void>): Worker 
 
   return {
     stop({ graceMs } = {}) {
+      if (graceMs !== undefined && !(graceMs >= 0)) {
+        return Promise.reject(coreErrors.setup_error({ detail: '`graceMs` must be a number of milliseconds.' }))
+      }
       ended ??= end()
       if (graceMs !== undefined) {
         const timer = setTimeout(() => sender.abort(), Math.min(graceMs, maxTimer))

@@ -1,4 +1,4 @@
-import { IdParams, PageQuery, pageOf, type Route, route, type Scope } from '@org/core'
+import { IdParams, PageQuery, pageOf, type Route, route } from '@org/core'
 import { webhooksErrors } from '../errors.js'
 import {
   CreateEndpoint,
@@ -6,20 +6,12 @@ import {
   EndpointWithSecretView,
   RotateSecret,
   SendTest,
-  type TestSent,
   TestSentView,
   UpdateEndpoint,
 } from './schema.js'
-import type { EndpointsService } from './service.js'
+import type { Endpoints } from './service.js'
 
-const params = IdParams
-
-/** What the host and the routes see: the engine's part is left out, and sending a test is the messages' doing. */
-export interface PublicEndpoints extends Omit<EndpointsService, 'settleDisabled'> {
-  sendTest(scope: Scope, id: string, input?: SendTest): Promise<TestSent>
-}
-
-export function endpointRoutes(endpoints: PublicEndpoints): Route[] {
+export function endpointRoutes(endpoints: Endpoints): Route[] {
   return [
     route({
       id: 'webhooks.listEndpoints',
@@ -50,9 +42,9 @@ export function endpointRoutes(endpoints: PublicEndpoints): Route[] {
       path: '/endpoints/:id',
       summary: 'Show an endpoint',
       can: ['read', 'webhooks'],
-      params,
+      params: IdParams,
       response: EndpointView,
-      handler: ({ params }, ctx) => endpoints.get(ctx, params.id),
+      handler: ({ params: { id } }, ctx) => endpoints.get(ctx, id),
     }),
     route({
       id: 'webhooks.updateEndpoint',
@@ -60,10 +52,10 @@ export function endpointRoutes(endpoints: PublicEndpoints): Route[] {
       path: '/endpoints/:id',
       summary: 'Change an endpoint',
       can: ['update', 'webhooks'],
-      params,
+      params: IdParams,
       body: UpdateEndpoint,
       response: EndpointView,
-      handler: ({ params, body }, ctx) => endpoints.update(ctx, params.id, body),
+      handler: ({ params: { id }, body }, ctx) => endpoints.update(ctx, id, body),
     }),
     route({
       id: 'webhooks.deleteEndpoint',
@@ -71,8 +63,8 @@ export function endpointRoutes(endpoints: PublicEndpoints): Route[] {
       path: '/endpoints/:id',
       summary: 'Delete an endpoint and cancel what it has pending',
       can: ['delete', 'webhooks'],
-      params,
-      handler: ({ params }, ctx) => endpoints.delete(ctx, params.id),
+      params: IdParams,
+      handler: ({ params: { id } }, ctx) => endpoints.delete(ctx, id),
     }),
     route({
       id: 'webhooks.enableEndpoint',
@@ -80,9 +72,9 @@ export function endpointRoutes(endpoints: PublicEndpoints): Route[] {
       path: '/endpoints/:id/enable',
       summary: 'Enable an endpoint and send what was held',
       can: ['update', 'webhooks'],
-      params,
+      params: IdParams,
       response: EndpointView,
-      handler: ({ params }, ctx) => endpoints.enable(ctx, params.id),
+      handler: ({ params: { id } }, ctx) => endpoints.enable(ctx, id),
     }),
     route({
       id: 'webhooks.disableEndpoint',
@@ -90,9 +82,9 @@ export function endpointRoutes(endpoints: PublicEndpoints): Route[] {
       path: '/endpoints/:id/disable',
       summary: 'Disable an endpoint; what is published meanwhile is held',
       can: ['update', 'webhooks'],
-      params,
+      params: IdParams,
       response: EndpointView,
-      handler: ({ params }, ctx) => endpoints.disable(ctx, params.id),
+      handler: ({ params: { id } }, ctx) => endpoints.disable(ctx, id),
     }),
     route({
       id: 'webhooks.rotateSecret',
@@ -101,10 +93,10 @@ export function endpointRoutes(endpoints: PublicEndpoints): Route[] {
       summary: 'Make a new signing secret; the old one goes on signing for a while',
       description: 'The answer holds the new secret, which is never shown again.',
       can: ['update', 'webhooks'],
-      params,
+      params: IdParams,
       body: RotateSecret,
       response: EndpointWithSecretView,
-      handler: ({ params, body }, ctx) => endpoints.rotateSecret(ctx, params.id, body),
+      handler: ({ params: { id }, body }, ctx) => endpoints.rotateSecret(ctx, id, body),
     }),
     route({
       id: 'webhooks.sendTest',
@@ -112,13 +104,13 @@ export function endpointRoutes(endpoints: PublicEndpoints): Route[] {
       path: '/endpoints/:id/test',
       summary: 'Send a test message to this endpoint, as any other is sent',
       can: ['update', 'webhooks'],
-      params,
+      params: IdParams,
       body: SendTest,
       status: 201,
       idempotent: true,
       response: TestSentView,
       errors: [webhooksErrors.endpoint_disabled],
-      handler: ({ params, body }, ctx) => endpoints.sendTest(ctx, params.id, body),
+      handler: ({ params: { id }, body }, ctx) => endpoints.sendTest(ctx, id, body),
     }),
   ]
 }

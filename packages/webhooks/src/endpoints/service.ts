@@ -1,96 +1,86 @@
 /** Who receives: registration, subscription, secrets, and whether it is on. */
-import {
-  checkScope,
-  coreErrors,
-  type Emit,
-  type Page,
-  PageQuery,
-  paginate,
-  parse,
-  type Runtime,
-  type Scope,
-  systemActor,
-  type Tx,
-} from '@org/core'
-import type { AddressGuard } from '../delivery/address-guard.js'
+import { checkId, checkScope, coreErrors, type Page, PageQuery, paginate, parse, type Scope, type Tx } from '@org/core'
 import { createSecret } from '../delivery/sign.js'
-import type { EventTypesService } from '../event-types/service.js'
-import type { webhooksEvents } from '../events.js'
-import type { WebhooksStorage, WebhooksStores } from '../storage/port.js'
+import type { Deps } from '../deps.js'
+import type { WebhooksStores } from '../storage/port.js'
+import { about, type EndpointEvent, publicPart, saveEndpoint } from './save.js'
 import {
   CreateEndpoint,
-  Endpoint,
+  type Endpoint,
   EndpointView,
   type EndpointWithSecret,
   RotateSecret,
+  type SendTest,
   type SigningSecret,
   type StoredEndpoint,
+  type TestSent,
   UpdateEndpoint,
 } from './schema.js'
+import { createSendTest } from './send-test.js'
 import { checkEndpointUrl } from './url.js'
 
-export interface EndpointsOptions {
-  storage: WebhooksStorage
-  runtime: Runtime
-  emit: Emit<typeof webhooksEvents>
-  eventTypes: EventTypesService
-  guard: AddressGuard
-  /** Called after held deliveries were released. */
-  wake: () => void
+/** What `webhooks.endpoints` has. */
+export interface Endpoints {
+  /**
+   * Registers a receiver and answers its signing secret, which is never shown again.
+   *
+   * @throws ProblemError `invalid_input` for a URL that may not be reached, or an unknown event type.
+   */
+  create(scope: Scope, input: CreateEndpoint): Promise<EndpointWithSecret>
+  /** The newest first. */
+  list(scope: Scope, query?: PageQuery): Promise<Page<Endpoint>>
+  /** @throws ProblemError `not_found`. */
+  get(scope: Scope, id: string): Promise<Endpoint>
+  /** @throws ProblemError `not_found`, or `invalid_input` as `create` does. */
+  update(scope: Scope, id: string, input: UpdateEndpoint): Promise<Endpoint>
+  /** Its pending and held deliveries are canceled; the log stays. @throws ProblemError `not_found`. */
+  delete(scope: Scope, id: string): Promise<void>
+  /** Sends what was held while it was disabled. Changes nothing if it is enabled. @throws ProblemError `not_found`. */
+  enable(scope: Scope, id: string): Promise<Endpoint>
+  /**
+   * Stops sending. What is published meanwhile is held and sent when the endpoint is enabled again. Changes nothing if
+   * it is disabled. @throws ProblemError `not_found`.
+   */
+  disable(scope: Scope, id: string): Promise<Endpoint>
+  /**
+   * Makes a new secret, which is never shown again. The old ones go on signing next to it until their overlap ends.
+   *
+   * @throws ProblemError `not_found`.
+   */
+  rotateSecret(scope: Scope, id: string, input?: RotateSecret): Promise<EndpointWithSecret>
+  /**
+   * Publishes a message to this endpoint, whatever it subscribes to, on the same path as any other: signed, retried and
+   * logged. Without a type it is a `webhook.test`; with one, the type's example unless `data` is given.
+   *
+   * @throws ProblemError `not_found`; `endpoint_disabled`; `invalid_input` for an unknown type or data not fitting it.
+   */
+  sendTest(scope: Scope, id: string, input?: SendTest): Promise<TestSent>
 }
 
 /** How many secrets sign at the same time, at most. */
 const maxSecrets = 10
 
-/** An endpoint that had something to hold. */
-export interface HeldEndpoint {
-  tenantId: string
-  /** The URL that answered 410, if one did. */
-  gone: string | null
-}
-
-export type EndpointsService = ReturnType<typeof createEndpointsService>
-
-export function createEndpointsService({ storage, runtime, emit, eventTypes, guard, wake }: EndpointsOptions) {
+export function createEndpoints(deps: Deps): Endpoints {
+  const { storage, runtime, emit, eventTypes, guard, wake } = deps
   const { clock, random, id: makeId } = runtime
+  type Save = (type: EndpointEvent, patch: Partial<StoredEndpoint>) => Promise<Endpoint>
 
-  /** Locks the endpoint, changes it, and says so in the same transaction. */
+  /** Locks the endpoint and hands `work` what changes it. */
   async function change<Answer>(
     scope: Scope,
     id: string,
-    work: (found: StoredEndpoint, stores: WebhooksStores, tx: Tx) => Promise<Answer>,
+    work: (found: StoredEndpoint, save: Save, stores: WebhooksStores, tx: Tx) => Promise<Answer>,
   ): Promise<Answer> {
-    const { tenantId } = checkScope(scope)
     return storage.run(async (stores, tx) => {
-      const found = await stores.endpoints.lock(tenantId, id)
+      const found = await stores.endpoints.lock(scope.tenantId, id)
       if (!found) throw coreErrors.not_found()
-      return work(found, stores, tx)
+      const save: Save = (type, patch) => saveEndpoint(deps, scope, type, found, patch, stores, tx)
+      return work(found, save, stores, tx)
     }, scope.tx)
   }
 
-  async function save(
-    scope: Scope,
-    type: keyof typeof webhooksEvents & `endpoint.${string}`,
-    found: StoredEndpoint,
-    patch: Partial<StoredEndpoint>,
-    { endpoints }: WebhooksStores,
-    tx: Tx,
-  ): Promise<Endpoint> {
-    const stamped = { ...patch, updatedAt: clock.now() }
-    await endpoints.update(found.id, stamped)
-    const after = publicPart({ ...found, ...stamped })
-    const seen = { before: EndpointView.parse(found), after: EndpointView.parse(after) }
-    await emit(scope, { type, resource: resourceOf(found.id), data: dataOf(after), ...seen }, tx)
-    return after
-  }
-
   return {
-    /**
-     * Registers a receiver and answers its signing secret, which is never shown again.
-     *
-     * @throws ProblemError `invalid_input` for a URL that may not be reached, or an unknown event type.
-     */
-    async create(scope: Scope, input: CreateEndpoint): Promise<EndpointWithSecret> {
+    async create(scope, input) {
       const { tenantId } = checkScope(scope)
       const parsed = parse(CreateEndpoint, input)
       const url = checkEndpointUrl(parsed.url, guard)
@@ -111,14 +101,12 @@ export function createEndpointsService({ storage, runtime, emit, eventTypes, gua
       await storage.run(async ({ endpoints }, tx) => {
         await endpoints.insert(endpoint)
         const after = EndpointView.parse(endpoint)
-        const resource = resourceOf(endpoint.id)
-        await emit(scope, { type: 'endpoint.created', resource, data: dataOf(endpoint), after }, tx)
+        await emit(scope, { type: 'endpoint.created', ...about(endpoint), after }, tx)
       }, scope.tx)
       return { ...publicPart(endpoint), secret }
     },
 
-    /** The newest first. */
-    async list(scope: Scope, query: PageQuery = {}): Promise<Page<Endpoint>> {
+    async list(scope, query = {}) {
       const { tenantId, tx } = checkScope(scope)
       const page = await paginate(
         parse(PageQuery, query),
@@ -129,112 +117,78 @@ export function createEndpointsService({ storage, runtime, emit, eventTypes, gua
       return { ...page, data: page.data.map(publicPart) }
     },
 
-    /** @throws ProblemError `not_found`. */
-    async get(scope: Scope, id: string): Promise<Endpoint> {
+    async get(scope, id) {
       const { tenantId, tx } = checkScope(scope)
+      checkId(id)
       const found = await storage.read(({ endpoints }) => endpoints.get(tenantId, id), tx)
       if (!found) throw coreErrors.not_found()
       return publicPart(found)
     },
 
-    /** @throws ProblemError `not_found`, or `invalid_input` as `create` does. */
-    async update(scope: Scope, id: string, input: UpdateEndpoint): Promise<Endpoint> {
+    async update(scope, id, input) {
+      checkScope(scope)
+      checkId(id)
       const { url, ...parsed } = parse(UpdateEndpoint, input)
       eventTypes.checkPatterns(parsed.eventTypes ?? null)
       const patch: Partial<StoredEndpoint> = defined(parsed)
       if (url !== undefined) patch.url = checkEndpointUrl(url, guard)
-      return change(scope, id, (found, stores, tx) => save(scope, 'endpoint.updated', found, patch, stores, tx))
+      return change(scope, id, (_, save) => save('endpoint.updated', patch))
     },
 
-    /** Its pending and held deliveries are canceled; the log stays. @throws ProblemError `not_found`. */
-    async delete(scope: Scope, id: string): Promise<void> {
-      await change(scope, id, async (found, { endpoints, deliveries }, tx) => {
+    async delete(scope, id) {
+      checkScope(scope)
+      checkId(id)
+      await change(scope, id, async (found, _, { endpoints, deliveries }, tx) => {
         await endpoints.remove(id)
         await deliveries.cancelAll(id, clock.now())
         const before = EndpointView.parse(found)
-        const resource = resourceOf(id)
-        await emit(scope, { type: 'endpoint.deleted', resource, data: dataOf(found), before }, tx)
+        await emit(scope, { type: 'endpoint.deleted', ...about(found), before }, tx)
       })
     },
 
-    /** Sends what was held while it was disabled. Changes nothing if it is enabled. @throws ProblemError `not_found`. */
-    async enable(scope: Scope, id: string): Promise<Endpoint> {
-      const endpoint = await change(scope, id, async (found, stores, tx) => {
+    async enable(scope, id) {
+      checkScope(scope)
+      checkId(id)
+      const endpoint = await change(scope, id, async (found, save, { deliveries }) => {
         if (found.enabled) return publicPart(found)
-        await stores.deliveries.releaseHeld(id, clock.now())
-        const patch = { enabled: true, disabledReason: null }
-        return save(scope, 'endpoint.enabled', found, patch, stores, tx)
+        await deliveries.releaseHeld(id, clock.now())
+        return save('endpoint.enabled', { enabled: true, disabledReason: null })
       })
       wake()
       return endpoint
     },
 
-    /**
-     * Stops sending. What is published meanwhile is held and sent when the endpoint is enabled again. Changes nothing
-     * if it is disabled. @throws ProblemError `not_found`.
-     */
-    async disable(scope: Scope, id: string): Promise<Endpoint> {
-      return change(scope, id, async (found, stores, tx) => {
+    async disable(scope, id) {
+      checkScope(scope)
+      checkId(id)
+      return change(scope, id, async (found, save) => {
         if (!found.enabled) return publicPart(found)
-        const patch = { enabled: false, disabledReason: 'manual' } as const
-        return save(scope, 'endpoint.disabled', found, patch, stores, tx)
+        return save('endpoint.disabled', { enabled: false, disabledReason: 'manual' })
       })
     },
 
-    /**
-     * Makes a new secret, which is never shown again. The old ones go on signing next to it until their overlap ends.
-     *
-     * @throws ProblemError `not_found`.
-     */
-    async rotateSecret(scope: Scope, id: string, input?: RotateSecret): Promise<EndpointWithSecret> {
+    async rotateSecret(scope, id, input) {
+      checkScope(scope)
+      checkId(id)
       const { overlapSeconds } = parse(RotateSecret, input)
       const secret = createSecret(random)
-      const endpoint = await change(scope, id, async (found, stores, tx) => {
+      const endpoint = await change(scope, id, (found, save) => {
         const secrets = rotated(found.secrets, secret, clock.now(), overlapSeconds * 1000)
-        return save(scope, 'endpoint.secret_rotated', found, { secrets }, stores, tx)
+        return save('endpoint.secret_rotated', { secrets })
       })
       return { ...endpoint, secret }
     },
 
-    /**
-     * For the engine, within its transaction: locks the endpoints that had something to hold, disables those that
-     * answered 410, and answers which of them are disabled.
-     */
-    async settleDisabled(
-      stores: WebhooksStores,
-      held: ReadonlyMap<string, HeldEndpoint>,
-      tx: Tx,
-    ): Promise<ReadonlySet<string>> {
-      const disabled = new Set<string>()
-      for (const [id, { tenantId, gone }] of [...held].sort(([a], [b]) => (a < b ? -1 : 1))) {
-        const found = await stores.endpoints.lock(tenantId, id)
-        // Somebody may have put another URL in the place of the one that is gone.
-        if (!found || (found.enabled && found.url !== gone)) continue
-        disabled.add(id)
-        if (!found.enabled) continue
-        const patch = { enabled: false, disabledReason: 'gone' } as const
-        await save({ tenantId, actor: systemActor }, 'endpoint.disabled', found, patch, stores, tx)
-      }
-      return disabled
-    },
+    sendTest: createSendTest(deps),
   }
 }
 
-function publicPart(endpoint: StoredEndpoint): Endpoint {
-  return Endpoint.parse(endpoint)
-}
-
-function resourceOf(id: string) {
-  return { type: 'endpoint', id }
-}
-
-function dataOf({ id, url, enabled, disabledReason }: Endpoint) {
-  return { endpointId: id, url, enabled, disabledReason }
-}
-
-function rotated(old: SigningSecret[], value: string, now: number, overlap: number): SigningSecret[] {
+function rotated(old: SigningSecret[], value: string, now: number, overlapMs: number): SigningSecret[] {
   const overlapping = old
-    .map((secret) => ({ ...secret, expiresAt: Math.min(secret.expiresAt ?? Number.POSITIVE_INFINITY, now + overlap) }))
+    .map((secret) => ({
+      ...secret,
+      expiresAt: Math.min(secret.expiresAt ?? Number.POSITIVE_INFINITY, now + overlapMs),
+    }))
     .filter(({ expiresAt }) => expiresAt > now)
   return [{ value, expiresAt: null }, ...overlapping].slice(0, maxSecrets)
 }

@@ -1,8 +1,8 @@
 import { pageOf, type Route, route } from '@org/core'
 import { EventTypeView } from './schema.js'
-import type { EventTypesService } from './service.js'
+import type { EventTypeCatalog } from './service.js'
 
-export function eventTypeRoutes(eventTypes: EventTypesService): Route[] {
+export function eventTypeRoutes(eventTypes: EventTypeCatalog): Route[] {
   return [
     route({
       id: 'webhooks.listEventTypes',

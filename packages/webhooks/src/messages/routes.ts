@@ -1,8 +1,8 @@
 import { IdParams, type Route, route } from '@org/core'
 import { MessageView } from './schema.js'
-import type { MessagesService } from './service.js'
+import type { Messages } from './service.js'
 
-export function messageRoutes(messages: Pick<MessagesService<never>, 'get'>): Route[] {
+export function messageRoutes(messages: Pick<Messages<never>, 'get'>): Route[] {
   return [
     route({
       id: 'webhooks.getMessage',
@@ -12,7 +12,7 @@ export function messageRoutes(messages: Pick<MessagesService<never>, 'get'>): Ro
       can: ['read', 'webhooks'],
       params: IdParams,
       response: MessageView,
-      handler: ({ params }, ctx) => messages.get(ctx, params.id),
+      handler: ({ params: { id } }, ctx) => messages.get(ctx, id),
     }),
   ]
 }

@@ -7,5 +7,5 @@ import { attempts } from './0004-attempts.js'
 /** Goes before every table name unless the host says otherwise. */
 export const defaultPrefix = 'webhooks_'
 
-/** The steps in order. Released ones never change; new ones go to the end. */
+/** The steps in order, to look at; `migrate` applies them. Released ones never change; new ones go to the end. */
 export const migrations: readonly Migration[] = [idempotencyMigration, endpoints, messages, deliveries, attempts]

@@ -1,16 +1,14 @@
 /** Starts workers, and drains. */
-import { type Emit, parse, type Runtime } from '@org/core'
+import { parse } from '@org/core'
 import type { z } from 'zod'
-import type { EndpointsService } from '../endpoints/service.js'
-import type { webhooksEvents } from '../events.js'
-import type { WebhooksStorage } from '../storage/port.js'
-import type { AddressGuard } from './address-guard.js'
+import type { Deps } from '../deps.js'
 import { createEngine } from './engine.js'
 import { createFinish } from './finish.js'
 import { Pump } from './pump.js'
-import { checkTimeout, createSender, defaultTimeoutMs, type NetworkOptions } from './sender.js'
+import { WorkerOptions } from './schema.js'
+import { checkTimeout, createSender, defaultTimeoutMs } from './sender.js'
 import { Signal } from './signal.js'
-import { runWorker, type Worker, WorkerOptions } from './worker.js'
+import { runWorker, type Worker } from './worker.js'
 
 /** What a drain did. */
 export interface Drained {
@@ -24,26 +22,30 @@ export interface Drained {
   canceled: number
 }
 
-export interface DeliveryServiceOptions {
-  storage: WebhooksStorage
-  runtime: Runtime
-  schedule: readonly number[]
-  network: NetworkOptions
-  guard: AddressGuard
-  endpoints: EndpointsService
-  emit: Emit<typeof webhooksEvents>
+export interface Dispatcher {
+  /**
+   * Delivers in the background until `stop()`. A failing poll is logged and tried again for ever. Keeps the process
+   * alive.
+   *
+   * @throws ProblemError `invalid_input` for an option that is not one.
+   */
+  startWorker(options?: WorkerOptions): Worker
+  /** Delivers all that is due now, each once (again only if its next attempt is due now too), and returns. */
+  drain(): Promise<Drained>
 }
 
-export type DeliveryService = ReturnType<typeof createDeliveryService>
-
-export function createDeliveryService(options: DeliveryServiceOptions) {
-  const { storage, runtime, schedule, network, guard, endpoints, emit } = options
+/**
+ * Every running worker adds to `wakeUps` what makes it look sooner.
+ *
+ * @throws ProblemError `setup_error` for a deadline that cannot be one.
+ */
+export function createDispatcher(deps: Deps, wakeUps: Set<() => void>): Dispatcher {
+  const { storage, runtime, schedule, network, guard } = deps
   const { clock, logger } = runtime
   const { lookup, ca } = network
   const timeoutMs = checkTimeout(network.timeoutMs ?? defaultTimeoutMs)
   const engine = createEngine({ storage, runtime, schedule, timeoutMs })
-  const finish = createFinish({ storage, runtime, endpoints, emit })
-  const wakeUps = new Set<() => void>()
+  const finish = createFinish(deps)
 
   function assemble(limits: z.output<typeof WorkerOptions>) {
     const signal = new Signal()
@@ -53,25 +55,13 @@ export function createDeliveryService(options: DeliveryServiceOptions) {
   }
 
   return {
-    /** Something may be due: workers of this process look sooner. */
-    wake(): void {
-      for (const wake of wakeUps) wake()
-    },
-
-    /**
-     * Delivers in the background until `stop()`. A failing poll is logged and tried again for ever. Keeps the process
-     * alive.
-     *
-     * @throws ProblemError `invalid_input` for an option that is not one.
-     */
-    startWorker(options: WorkerOptions = {}): Worker {
+    startWorker(options = {}) {
       const parsed = parse(WorkerOptions, options)
       const anyDue = () => storage.read(({ deliveries }) => deliveries.anyDue(clock.now()))
       return runWorker({ ...assemble(parsed), anyDue, pollMs: parsed.pollMs, clock, logger }, wakeUps)
     },
 
-    /** Delivers all that is due now, each once (again only if its next attempt is due now too), and returns. */
-    async drain(): Promise<Drained> {
+    async drain() {
       const { signal, sender, pump } = assemble(parse(WorkerOptions, {}))
       const dueBy = clock.now()
       try {

@@ -1,0 +1,73 @@
+/** What deliveries and dead letters have in common: reading the log, and changing what is in it. */
+import { checkId, checkScope, coreErrors, type Page, type PageQuery, paginate, type Scope } from '@org/core'
+import type { Deps } from '../deps.js'
+import { webhooksErrors } from '../errors.js'
+import type { webhooksEvents } from '../events.js'
+import type { WebhooksStores } from '../storage/port.js'
+import { Delivery, type DeliveryFilter, DeliveryView, type StoredDelivery } from './schema.js'
+import type { DeliveryPatch } from './store.js'
+
+/** What somebody does to a delivery; the engine alone gives one up. */
+type DeliveryEvent = Exclude<keyof typeof webhooksEvents & `delivery.${string}`, 'delivery.dead_lettered'>
+
+export async function listDeliveries(
+  { storage }: Pick<Deps, 'storage'>,
+  { tenantId, tx }: Scope,
+  { limit, cursor, ...filter }: PageQuery & DeliveryFilter,
+): Promise<Page<Delivery>> {
+  const page = await paginate(
+    { limit, cursor },
+    ['string'],
+    (slice) => storage.read(({ deliveries }) => deliveries.list(tenantId, filter, slice), tx),
+    (row) => [row.id],
+  )
+  return { ...page, data: page.data.map(publicPart) }
+}
+
+/** Locks the delivery, changes it as `decide` says, and says so in the same transaction. */
+export async function changeDelivery(
+  { storage, emit }: Pick<Deps, 'storage' | 'emit'>,
+  scope: Scope,
+  id: string,
+  type: DeliveryEvent,
+  decide: (found: StoredDelivery, stores: WebhooksStores) => Promise<DeliveryPatch> | DeliveryPatch,
+): Promise<Delivery> {
+  const { tenantId } = checkScope(scope)
+  checkId(id)
+  return storage.run(async (stores, tx) => {
+    const found = await stores.deliveries.lock(tenantId, id)
+    if (!found) throw coreErrors.not_found()
+    const patch = await decide(found, stores)
+    await stores.deliveries.update(id, patch)
+    const after = publicPart({ ...found, ...patch })
+    const { messageId, endpointId, eventType } = after
+    const data = { deliveryId: id, messageId, endpointId, eventType }
+    const seen = { before: DeliveryView.parse(publicPart(found)), after: DeliveryView.parse(after) }
+    await emit(scope, { type, resource: { type: 'delivery', id }, data, ...seen }, tx)
+    return after
+  }, scope.tx)
+}
+
+/**
+ * Due now; the schedule begins anew unless it is under way.
+ *
+ * @throws ProblemError `delivery_in_flight`, `endpoint_deleted`, `endpoint_disabled`.
+ */
+export async function dueNow(
+  found: StoredDelivery,
+  now: number,
+  { endpoints }: WebhooksStores,
+): Promise<DeliveryPatch> {
+  if (found.leaseToken !== null && found.dueAt > now) throw webhooksErrors.delivery_in_flight()
+  const endpoint = await endpoints.get(found.tenantId, found.endpointId)
+  if (!endpoint) throw webhooksErrors.endpoint_deleted()
+  if (!endpoint.enabled) throw webhooksErrors.endpoint_disabled({ detail: 'Enable it before you send to it.' })
+  const restart = found.status === 'pending' ? {} : { step: 0 }
+  return { ...restart, status: 'pending', dueAt: now, endedAt: null }
+}
+
+/** Without the tenant and the lease. */
+export function publicPart(stored: StoredDelivery): Delivery {
+  const waits = stored.status === 'pending' && stored.leaseToken === null
+  return Delivery.parse({ ...stored, nextAttemptAt: waits ? stored.dueAt : null })
+}

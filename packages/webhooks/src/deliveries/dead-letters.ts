@@ -1,0 +1,45 @@
+/** Deliveries whose every attempt failed, and what to do about them. */
+import { checkScope, coreErrors, type Page, parse, type Scope } from '@org/core'
+import type { Deps } from '../deps.js'
+import { changeDelivery, dueNow, listDeliveries } from './change.js'
+import { DeadLetterQuery, type Delivery, type StoredDelivery } from './schema.js'
+
+/** What `webhooks.deadLetters` has. */
+export interface DeadLetters {
+  /** The newest first. */
+  list(scope: Scope, query?: DeadLetterQuery): Promise<Page<Delivery>>
+  /**
+   * Sends it again, from the beginning of the schedule.
+   *
+   * @throws ProblemError `not_found` if it is no dead letter; `endpoint_disabled`, `endpoint_deleted`.
+   */
+  redrive(scope: Scope, id: string): Promise<Delivery>
+  /** Gives it up; the log keeps it. @throws ProblemError `not_found` if it is no dead letter. */
+  discard(scope: Scope, id: string): Promise<Delivery>
+}
+
+export function createDeadLetters(deps: Pick<Deps, 'storage' | 'runtime' | 'emit' | 'wake'>): DeadLetters {
+  return {
+    list: async (scope, query = {}) =>
+      listDeliveries(deps, checkScope(scope), { ...parse(DeadLetterQuery, query), status: 'dead_letter' }),
+
+    async redrive(scope, id) {
+      const delivery = await changeDelivery(deps, scope, id, 'delivery.redriven', (found, stores) => {
+        requireDeadLetter(found)
+        return dueNow(found, deps.runtime.clock.now(), stores)
+      })
+      deps.wake()
+      return delivery
+    },
+
+    discard: (scope, id) =>
+      changeDelivery(deps, scope, id, 'delivery.discarded', (found) => {
+        requireDeadLetter(found)
+        return { status: 'discarded' }
+      }),
+  }
+}
+
+function requireDeadLetter(found: StoredDelivery): void {
+  if (found.status !== 'dead_letter') throw coreErrors.not_found({ detail: `The delivery is ${found.status}.` })
+}
