@@ -14,8 +14,7 @@ export interface ReadOptions {
 export interface AssignmentStore {
   /** Null if it was written; the assignment that is there if the member has the role. */
   insertOrFind(assignment: Assignment): Promise<Assignment | null>
-  /** Whether it was there. */
-  remove(id: string): Promise<boolean>
+  remove(id: string): Promise<void>
   /** Reads one for a decision, as with `lock`. */
   lock(tenantId: string, userId: string, role: string): Promise<Assignment | null>
   /** All of one member, the oldest first. */

@@ -6,7 +6,9 @@ export const Outcome = z.enum(['success', 'denied', 'failure'])
 export type Outcome = z.infer<typeof Outcome>
 
 const Action = Text.min(1).max(128)
+/** What an entry is about: `{ type: 'key', id: 'key_1' }`. */
 export const AuditResource = z.object({ type: Text.min(1).max(64), id: Text.min(1).max(255) })
+export type AuditResource = z.infer<typeof AuditResource>
 
 /** What an entry says, as JSON has it. */
 export const Plain = z.record(z.string(), z.unknown())

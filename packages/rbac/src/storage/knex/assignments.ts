@@ -16,7 +16,7 @@ export function knexAssignments(db: Knex, prefix: string): AssignmentStore {
     (lock && dialectOf(db) !== 'sqlite' ? query.forUpdate() : query).orderBy('id')
   return {
     insertOrFind: (assignment) => table.insertOrFind(assignment, ['tenantId', 'userId', 'role']),
-    remove: async (id) => (await table.remove({ id })) > 0,
+    remove: async (id) => void (await table.remove({ id })),
     lock: (tenantId, userId, role) => table.lock({ tenantId, userId, role }),
     ofUser: (tenantId, userId, options) =>
       table.all((query) => read(query.where(table.encode({ tenantId, userId })), options)),

@@ -10,7 +10,7 @@ export function memoryAssignments(rows: MemoryRows<Assignment>, tx: MemoryTransa
   const oldestFirst = (list: Assignment[]) => list.sort((a, b) => (a.id < b.id ? -1 : 1))
   return {
     insertOrFind: async (row) => (table.insertUnlessExists(row) ? null : table.get(key(row))),
-    remove: async (id) => table.remove((row) => row.id === id) > 0,
+    remove: async (id) => void table.remove((row) => row.id === id),
     lock: async (tenantId, userId, role) => table.get(keyOf(tenantId, userId, role)),
     ofUser: async (tenantId, userId) =>
       oldestFirst(table.filter((row) => row.tenantId === tenantId && row.userId === userId)),
