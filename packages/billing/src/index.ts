@@ -61,7 +61,7 @@ export type { Payment } from './payments/schema.js'
 export type { PaymentStore } from './payments/store.js'
 export { type LocalProviderOptions, localProvider } from './provider/local.js'
 export type { ChargeRequest, ChargeResult, PaymentProvider } from './provider/port.js'
-export { memoryStorage } from './storage/memory.js'
+export { memoryStorage } from './storage/memory/index.js'
 export type { BillingStorage, BillingStores } from './storage/port.js'
 export type {
   CancelSubscription,

@@ -141,10 +141,12 @@ export const storageContract: readonly ContractCase<BillingStorage>[] = [
         await stores.usage.addEvent(use('use_1'))
       })
       for (const tenant of ['b', 'A']) {
-        await storage.read(async (stores) => {
+        await storage.run(async (stores) => {
           assert.equal(await stores.subscriptions.get(tenant, 'sub_1'), null)
           assert.equal(await stores.subscriptions.live(tenant, 'main'), null)
           assert.equal(await stores.invoices.get(tenant, 'inv_1'), null)
+          assert.equal(await stores.subscriptions.lock(tenant, 'sub_1'), null)
+          assert.equal(await stores.invoices.lock(tenant, 'inv_1'), null)
           assert.equal(await stores.usage.getEvent(tenant, 'use_1'), null)
           assert.deepEqual(await stores.invoices.list(tenant, {}, { limit: 9, after: null }), [])
         })

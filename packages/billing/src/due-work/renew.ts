@@ -40,7 +40,7 @@ export async function catchUp(deps: Deps, scope: Scope, id: string, now: number)
 /** Whoever gets the lock bills the period; the next one finds it billed. A unique key stands behind that. */
 function endPeriod(deps: Deps, scope: Scope, id: string, now: number) {
   return deps.storage.run(async (stores, tx): Promise<{ outcome: Outcome; payment: Payment | null }> => {
-    const subscription = await stores.subscriptions.lock(id)
+    const subscription = await stores.subscriptions.lock(scope.tenantId, id)
     if (!subscription || !isDue(subscription, now)) return { outcome: 'not_due', payment: null }
     if (subscription.pendingInvoiceId !== null) return { outcome: 'waiting', payment: null }
 

@@ -1,5 +1,5 @@
 /** Invoices: read, previewed, made final, paid and taken back. */
-import { checkScope, coreErrors, Id, type Page, paginate, parse, type Scope } from '@org/core'
+import { checkId, checkScope, coreErrors, type Page, paginate, parse, type Scope } from '@org/core'
 import { total } from '../arithmetic/rational.js'
 import { lockCustomer } from '../customers/ensure.js'
 import type { Deps } from '../deps.js'
@@ -51,11 +51,12 @@ export function createInvoices(deps: Deps): Invoices {
 
   /** The caller's invoice, locked after its subscription. */
   async function lock(stores: BillingStores, scope: Scope, id: string) {
-    parse(Id, id, '/id')
-    const found = await stores.invoices.get(scope.tenantId, id)
+    const { tenantId } = scope
+    const found = await stores.invoices.get(tenantId, checkId(id))
     if (!found) throw coreErrors.not_found()
-    const subscription = found.subscriptionId === null ? null : await stores.subscriptions.lock(found.subscriptionId)
-    const invoice = await stores.invoices.lock(id)
+    const { subscriptionId } = found
+    const subscription = subscriptionId === null ? null : await stores.subscriptions.lock(tenantId, subscriptionId)
+    const invoice = await stores.invoices.lock(tenantId, id)
     if (!invoice) throw coreErrors.not_found()
     return { invoice, subscription }
   }
@@ -71,7 +72,7 @@ export function createInvoices(deps: Deps): Invoices {
 
     async get(scope, id) {
       const { tenantId, tx } = checkScope(scope)
-      parse(Id, id, '/id')
+      checkId(id)
       const found = await storage.read((stores) => stores.invoices.get(tenantId, id), tx)
       if (!found) throw coreErrors.not_found()
       return found
@@ -153,7 +154,7 @@ export function createInvoices(deps: Deps): Invoices {
         const after: Invoice = { ...invoice, status: 'void', voidedAt: now, updatedAt: now }
         await stores.invoices.update(after)
         await emitInvoice(deps, scope, 'voided', after, tx, invoice)
-        const locked = subscription && (await stores.subscriptions.lock(subscription.id))
+        const locked = subscription && (await stores.subscriptions.lock(scope.tenantId, subscription.id))
         if (locked) await clearPastDue(deps, stores, scope, locked, tx)
         return after
       }, scope.tx)

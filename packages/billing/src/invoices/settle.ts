@@ -23,10 +23,12 @@ export async function settle(
   result: ChargeResult,
   tx: Tx,
 ): Promise<Payment | null> {
-  const found = await stores.invoices.get(payment.tenantId, payment.invoiceId)
+  const { tenantId, invoiceId } = payment
+  const found = await stores.invoices.get(tenantId, invoiceId)
   if (!found) return null
-  const subscription = found.subscriptionId === null ? null : await stores.subscriptions.lock(found.subscriptionId)
-  const invoice = await stores.invoices.lock(payment.invoiceId)
+  const { subscriptionId } = found
+  const subscription = subscriptionId === null ? null : await stores.subscriptions.lock(tenantId, subscriptionId)
+  const invoice = await stores.invoices.lock(tenantId, invoiceId)
   if (!invoice) return null
   const now = deps.runtime.clock.now()
   const declineCode = result.status === 'declined' ? result.code : null

@@ -11,7 +11,7 @@ export interface InvoiceStore {
   insert(invoice: Invoice): Promise<boolean>
   get(tenantId: string, id: string): Promise<Invoice | null>
   /** Reads it and keeps others from changing it until the transaction ends. */
-  lock(id: string): Promise<Invoice | null>
+  lock(tenantId: string, id: string): Promise<Invoice | null>
   update(invoice: Invoice): Promise<void>
   remove(id: string): Promise<void>
   list(tenantId: string, filter: InvoiceFilter, slice: Slice): Promise<Invoice[]>

@@ -1,5 +1,5 @@
 /** The life of a subscription. */
-import { checkScope, coreErrors, Id, type Page, paginate, parse, type Scope } from '@org/core'
+import { checkId, checkScope, coreErrors, type Page, paginate, parse, type Scope } from '@org/core'
 import { planNamed } from '../catalog/define.js'
 import type { Deps } from '../deps.js'
 import { catchUp } from '../due-work/renew.js'
@@ -79,8 +79,8 @@ export function createSubscriptions(deps: Deps): Subscriptions {
 
   /** The caller's, locked and able to take a step. */
   async function lockSteady(stores: BillingStores, scope: Scope, id: string): Promise<Subscription> {
-    const subscription = await stores.subscriptions.lock(id)
-    if (subscription?.tenantId !== scope.tenantId) throw coreErrors.not_found()
+    const subscription = await stores.subscriptions.lock(scope.tenantId, id)
+    if (!subscription) throw coreErrors.not_found()
     assertSteady(subscription)
     return subscription
   }
@@ -159,7 +159,7 @@ export function createSubscriptions(deps: Deps): Subscriptions {
 
     async get(scope, id) {
       const { tenantId, tx } = checkScope(scope)
-      parse(Id, id, '/id')
+      checkId(id)
       const found = await storage.read((stores) => stores.subscriptions.get(tenantId, id), tx)
       if (!found) throw coreErrors.not_found()
       return found
@@ -179,6 +179,8 @@ export function createSubscriptions(deps: Deps): Subscriptions {
     },
 
     async previewChange(scope, id, input) {
+      checkScope(scope)
+      checkId(id)
       const wanted = parse(ChangeSubscription, input)
       const subscription = await service.get(scope, id)
       assertSteady(subscription)
@@ -201,12 +203,16 @@ export function createSubscriptions(deps: Deps): Subscriptions {
     },
 
     async change(scope, id, input) {
+      checkScope(scope)
+      checkId(id)
       const wanted = parse(ChangeSubscription, input)
       const now = await bringUpToDate(scope, id)
       return charged(scope, async (inner) => ({ id, payment: await beginChange(inner, id, wanted, now) }))
     },
 
     async cancel(scope, id, input = {}) {
+      checkScope(scope)
+      checkId(id)
       const { when } = parse(CancelSubscription, input)
       const now = await bringUpToDate(scope, id)
       if (when === 'period_end') {

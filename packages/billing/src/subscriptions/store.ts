@@ -8,7 +8,7 @@ export interface SubscriptionStore {
   /** The live one in the tenant's slot. */
   live(tenantId: string, slot: string): Promise<Subscription | null>
   /** Reads it and keeps others from changing it until the transaction ends. */
-  lock(id: string): Promise<Subscription | null>
+  lock(tenantId: string, id: string): Promise<Subscription | null>
   update(subscription: Subscription): Promise<void>
   remove(id: string): Promise<void>
   list(tenantId: string, filter: { status?: SubscriptionStatus | undefined }, slice: Slice): Promise<Subscription[]>

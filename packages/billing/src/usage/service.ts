@@ -92,7 +92,7 @@ export function createUsage(deps: Deps): Usage {
     locked: boolean,
   ): Promise<Subscription | null> {
     const live = await stores.subscriptions.live(tenantId, mainSlot)
-    const subscription = live && locked ? await stores.subscriptions.lock(live.id) : live
+    const subscription = live && locked ? await stores.subscriptions.lock(tenantId, live.id) : live
     return subscription?.liveSlot === null ? null : subscription
   }
 

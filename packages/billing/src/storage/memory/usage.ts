@@ -1,6 +1,6 @@
 import { type MemoryRows, MemoryTable, type MemoryTransaction } from '@org/core'
-import { type Counter, type CounterKey, newCounter, type UsageEvent } from '../usage/schema.js'
-import type { UsageStore } from '../usage/store.js'
+import { type Counter, type CounterKey, newCounter, type UsageEvent } from '../../usage/schema.js'
+import type { UsageStore } from '../../usage/store.js'
 
 export interface MemoryUsageRows {
   events: MemoryRows<UsageEvent>

@@ -1,7 +1,7 @@
 import { columnName, dialectOf, flag, integer, isDuplicateKey, json, KnexTable, text } from '@org/core/knex'
 import type { Knex } from 'knex'
-import { type Counter, type CounterKey, newCounter, type UsageEvent } from '../usage/schema.js'
-import type { CounterMismatch, UsageStore } from '../usage/store.js'
+import { type Counter, type CounterKey, newCounter, type UsageEvent } from '../../usage/schema.js'
+import type { CounterMismatch, UsageStore } from '../../usage/store.js'
 
 type Stored = Record<string, unknown>
 
