@@ -1,16 +1,17 @@
 /** What the guides show is what runs here: every block of code comes out of a sample, and every sample is run. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { coreErrors, type DomainEvent } from '@org/core'
+import type { DomainEvent } from '@org/core'
 import { fakeClock, type OpenDatabase, testDatabases } from '@org/core/testing'
-import { createWebhooks, defaultEventTypes, memoryStorage, webhooksErrors } from '@org/webhooks'
+import { createWebhooks, defaultEventTypes, memoryStorage, webhooksErrors, webhooksEvents } from '@org/webhooks'
 import { knexStorage, migrate } from '@org/webhooks/knex'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { loopback, receiver } from './receiver.js'
 import * as calls from './samples/calls.js'
 import { createApp as expressApp } from './samples/express.js'
 import { createApp as koaApp } from './samples/koa.js'
+import * as migration from './samples/migration.js'
 import { keyCreated } from './world.js'
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
@@ -30,7 +31,7 @@ async function listen(listener: RequestListener): Promise<string> {
 
 describe('the guides', () => {
   it('show code that is run', () => {
-    const samples = ['express', 'koa', 'calls'].map((name) => flat(read(`./samples/${name}.ts`)))
+    const samples = ['express', 'koa', 'calls', 'migration'].map((name) => flat(read(`./samples/${name}.ts`)))
     const blocks = [...guide.matchAll(/^```ts\n(.*?)^```/gms), ...readme.matchAll(/^```ts\n(.*?)^```/gms)]
     expect(blocks.length).toBeGreaterThan(8)
     for (const [, block = ''] of blocks) {
@@ -45,12 +46,40 @@ describe('the guides', () => {
       const [action, subject] = can as [string, string]
       expect(tables).toContain(`| \`${method} ${path}\` | \`${subject}:${action}\` |`)
     }
-    for (const { code, status } of [...Object.values(webhooksErrors), coreErrors.idempotency_conflict]) {
+    for (const { code, status } of Object.values(webhooksErrors)) {
       expect(tables).toContain(`| \`${code}\` | ${status} |`)
     }
-    for (const name of Object.keys(defaultEventTypes)) expect(guide).toContain(`\`${name}\``)
+    for (const name of Object.keys({ ...defaultEventTypes, ...webhooksEvents })) expect(guide).toContain(`\`${name}\``)
+  })
+
+  it('name a test for each guarantee', () => {
+    const guarantees = /^## Guarantees$(.*?)^## /ms.exec(guide)?.[1]?.match(/^- .*$/gm) ?? []
+    expect(guarantees.length).toBeGreaterThan(4)
+    for (const guarantee of guarantees) {
+      const files = [...guarantee.matchAll(/`([\w.-]+\.test\.ts)`/g)].map(([, file = '']) => file)
+      expect(files, guarantee).not.toEqual([])
+      for (const file of files) expect([file, existsSync(new URL(file, import.meta.url))]).toEqual([file, true])
+    }
   })
 })
+
+for (const target of await testDatabases()) {
+  it.skipIf(target.missing)(`the migration of the guide is one of the host's own on ${target.name}`, async () => {
+    const { knex, close } = await target.open()
+    try {
+      await knex.migrate.latest({
+        migrationSource: {
+          getMigrations: async () => ['001-webhooks'],
+          getMigrationName: (name: string) => name,
+          getMigration: async () => migration,
+        },
+      })
+      expect(await migrate(knex)).toEqual([])
+    } finally {
+      await close()
+    }
+  })
+}
 
 describe('the samples', () => {
   let database: OpenDatabase
@@ -97,6 +126,10 @@ describe('the samples', () => {
     expect(await calls.register(webhooks)).toMatch(/^whsec_/)
     const own = await calls.typed(memoryStorage())
     expect(own.http.routes.length).toBe(webhooks.http.routes.length)
+    const hearing = calls.ownEvents(memoryStorage())
+    await hearing.endpoints.create({ tenantId: 'acme' }, { url: 'https://hooks.example.com/in' })
+    const { data: told } = await hearing.deliveries.list({ tenantId: 'acme' })
+    expect(told.map(({ eventType }) => eventType)).toEqual(['endpoint.created'])
     const inside = calls.insideANetwork(memoryStorage())
     const { url } = await inside.endpoints.create({ tenantId: 'acme' }, { url: 'http://10.20.0.9/in' })
     expect(url).toBe('http://10.20.0.9/in')
@@ -130,14 +163,7 @@ describe('the samples', () => {
   })
 
   it('work on dead letters, and hear each other', async () => {
-    await database.knex.migrate.latest({
-      migrationSource: {
-        getMigrations: async () => ['001-webhooks'],
-        getMigrationName: (name: string) => name,
-        getMigration: async () => calls.migration,
-      },
-    })
-    expect(await migrate(database.knex)).toEqual([])
+    await migrate(database.knex)
     const heard: DomainEvent[] = []
     const { webhooks, eventsOfOthers } = calls.wired(database.knex, (event) => void heard.push(event))
     await calls.register(webhooks)

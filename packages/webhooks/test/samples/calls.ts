@@ -1,14 +1,15 @@
 /** What the guide calls, piece by piece; run by docs.test.ts. */
-import type { EventSink } from '@org/core'
 import {
   createWebhooks,
   defaultEventTypes,
   defineEventTypes,
+  type EventSink,
   memoryStorage,
   type Webhooks,
   type WebhooksStorage,
+  webhooksEvents,
 } from '@org/webhooks'
-import { knexStorage, migrate } from '@org/webhooks/knex'
+import { knexStorage } from '@org/webhooks/knex'
 import { verifyWebhook, WebhookVerificationError } from '@org/webhooks/verify'
 import express, { type Express } from 'express'
 import type { Knex } from 'knex'
@@ -37,6 +38,15 @@ export async function typed(storage: WebhooksStorage) {
     data: { orderId: 'o_1', total: 4200 },
     idempotencyKey: 'order-o_1-paid',
     channels: ['eu'],
+  })
+  return webhooks
+}
+
+export function ownEvents(storage: WebhooksStorage) {
+  const webhooks = createWebhooks({
+    storage,
+    eventTypes: defineEventTypes({ ...defaultEventTypes, ...webhooksEvents }),
+    events: (event, tx): Promise<void> => webhooks.sink(event, tx),
   })
   return webhooks
 }
@@ -89,9 +99,4 @@ export async function tested(hooksUrl: string, now: { now(): number }) {
 export function wired(knex: Knex, auditSink: EventSink) {
   const webhooks = createWebhooks({ storage: knexStorage(knex), events: auditSink })
   return { webhooks, eventsOfOthers: [webhooks.sink, auditSink] }
-}
-
-export const migration = {
-  up: (knex: Knex) => migrate(knex),
-  down: async () => {},
 }

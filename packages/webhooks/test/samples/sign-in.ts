@@ -1,4 +1,4 @@
-import type { Ability } from '@org/core'
+import type { Ability } from '@org/webhooks'
 
 /** The host's own sign-in: a token names the user; the ability is of any CASL version, or from `@org/rbac`. */
 export function signedIn(token: string | undefined): { userId: string; tenantId: string; ability: Ability } | null {
