@@ -1,8 +1,7 @@
 /** The calls that the guide shows. `docs.test.ts` runs each. */
-import { type Billing, billingErrors, createBilling, localProvider } from '@org/billing'
-import { knexStorage, migrate } from '@org/billing/knex'
-import { isProblem } from '@org/core'
-import { fakeClock } from '@org/core/testing'
+import { type Billing, billingErrors, createBilling, isProblem, localProvider } from '@org/billing'
+import { knexStorage } from '@org/billing/knex'
+import { fakeClock } from '@org/billing/testing'
 import type { Knex } from 'knex'
 import { catalog } from './catalog.js'
 
@@ -49,10 +48,4 @@ export async function aYearInATest(knex: Knex) {
   const { renewed } = await billing.runDueWork()
   const { data } = await billing.invoices.list({ tenantId: 'acme' }, { limit: 100 })
   return { renewed, ends: data.map((invoice) => new Date(invoice.periodEnd).toISOString().slice(0, 10)) }
-}
-
-/** One of the host's own Knex migrations. */
-export const migration = {
-  up: (knex: Knex) => migrate(knex),
-  down: async () => {},
 }

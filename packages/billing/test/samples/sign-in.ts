@@ -1,6 +1,6 @@
 /** Stands for the host's own sign-in: `Bearer <tenant>`. */
 import { createMongoAbility } from '@casl/ability'
-import type { RequestContext } from '@org/core'
+import type { RequestContext } from '@org/billing'
 
 export function signedIn(authorization: string | undefined): RequestContext | null {
   const tenantId = /^Bearer (\w+)$/.exec(authorization ?? '')?.[1]
