@@ -154,6 +154,32 @@ describe('an endpoint', () => {
     ])
   })
 
+  it('is asked for with a scope and an id that can be ones', async () => {
+    const { endpoints, messages, deliveries, deadLetters } = world().webhooks
+    const nowhere = { tenantId: '' }
+    const odd = 'ep 1'
+    const refused = [
+      endpoints.get(nowhere, 'ep_1'),
+      endpoints.update(nowhere, 'ep_1', {}),
+      endpoints.sendTest(nowhere, 'ep_1'),
+      deliveries.list(nowhere),
+      deadLetters.list(nowhere),
+      endpoints.get(scope, odd),
+      endpoints.update(scope, odd, {}),
+      endpoints.delete(scope, odd),
+      endpoints.enable(scope, odd),
+      endpoints.disable(scope, odd),
+      endpoints.rotateSecret(scope, odd),
+      endpoints.sendTest(scope, odd),
+      messages.get(scope, odd),
+      deliveries.get(scope, odd),
+      deliveries.attempts(scope, odd),
+      deliveries.cancel(scope, odd),
+      deadLetters.redrive(scope, odd),
+    ]
+    expect(await Promise.all(refused.map(codeOf))).toEqual(refused.map(() => 'invalid_input'))
+  })
+
   it('pages through its list', async () => {
     const { webhooks } = world()
     const made: string[] = []

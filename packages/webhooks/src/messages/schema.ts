@@ -32,21 +32,16 @@ export const PublishInput = z.strictObject({
   tenantId: ExternalId,
   type: z.string(),
   data: z.unknown(),
+  /** The same key with the same content publishes once, for as long as the message exists. Per tenant; at most 128 characters. */
   idempotencyKey: ExternalId.optional(),
+  /** Narrows the message to endpoints that hear one of these channels, and to those that hear all. */
   channels: Channels.optional(),
 })
+type Unnamed = Omit<z.input<typeof PublishInput>, 'type' | 'data'>
 
-/** What `publish` takes: `data` is typed by the catalogue's schema for `type`. */
+/** What `publish` takes: `data` is typed by the catalog's schema for `type`. */
 export type Publish<Types extends EventTypes> = {
-  [Type in keyof Types & string]: {
-    tenantId: string
-    type: Type
-    data: z.input<Types[Type]>
-    /** The same key with the same content publishes once, for as long as the message exists. Per tenant; at most 128 characters. */
-    idempotencyKey?: string | undefined
-    /** Narrows the message to endpoints that hear one of these channels, and to those that hear all. */
-    channels?: string[] | undefined
-  }
+  [Type in keyof Types & string]: Unnamed & { type: Type; data: z.input<Types[Type]> }
 }[keyof Types & string]
 
 export interface Published {
