@@ -46,7 +46,7 @@ export interface BillingOptions<PlanId extends string, Feature extends string, M
   invoiceNumber?: (sequence: number) => string
 }
 
-/** Keys are the catalogue's: a wrong one does not compile. */
+/** Keys are the catalog's: a wrong one does not compile. */
 export interface Billing<
   PlanId extends string = string,
   Feature extends string = string,

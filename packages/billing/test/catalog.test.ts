@@ -1,4 +1,4 @@
-/** The catalogue: what is refused points at the mistake, and wrong keys do not compile. */
+/** The catalog: what is refused points at the mistake, and wrong keys do not compile. */
 
 import { type Billing, createBilling, defineCatalog, memoryStorage } from '@org/billing'
 import { meterUsage, requireFeature } from '@org/billing/express'

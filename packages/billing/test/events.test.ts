@@ -1,4 +1,4 @@
-/** The catalogue of events: what is emitted is listed (the kit asserts it in every test), and says what it shows. */
+/** The catalog of events: what is emitted is listed (the kit asserts it in every test), and says what it shows. */
 import { billingEvents, memoryStorage } from '@org/billing'
 import { expect, it } from 'vitest'
 import { billingOn } from './kit.js'

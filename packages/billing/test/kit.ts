@@ -1,4 +1,4 @@
-/** What the tests of billing share: one catalogue, and billing on each storage. */
+/** What the tests of billing share: one catalog, and billing on each storage. */
 
 import assert from 'node:assert/strict'
 import {
@@ -82,7 +82,7 @@ export function billingOn(storage: BillingStorage, { clock = fakeClock(), events
   return { billing, clock, heard, types, logger }
 }
 
-/** Whatever any test brings about: the catalogue of events says so, and says all of it. */
+/** Whatever any test brings about: the catalog of events says so, and says all of it. */
 function assertListed({ type, data }: DomainEvent): void {
   const schema = Object.hasOwn(billingEvents, type) ? billingEvents[type as keyof typeof billingEvents] : undefined
   assert.ok(schema, `${type} is not in billingEvents`)

@@ -32,7 +32,7 @@ const Tiers = z
   })
 
 /**
- * How a quantity is priced; amounts are minor units of the catalogue's currency.
+ * How a quantity is priced; amounts are minor units of the catalog's currency.
  *
  * - `flat`: `amount`, whatever the quantity.
  * - `per_unit`: `unitAmount` for each `per` units, rounded half away from zero once.

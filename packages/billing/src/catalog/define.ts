@@ -22,7 +22,7 @@ type PlanOf<F extends Features, M extends Meters> = Omit<z.input<typeof PlanDefi
   meters?: { [K in keyof M]?: PlanMeter }
 }
 
-/** A checked catalogue. Its type parameters are the keys that calls may use. */
+/** A checked catalog. Its type parameters are the keys that calls may use. */
 export interface Catalog<
   PlanId extends string = string,
   Feature extends string = string,
@@ -162,7 +162,7 @@ export function planOfRow(catalog: Catalog, row: { id: string; plan: string }): 
   const plan = Object.hasOwn(catalog.plans, row.plan) ? catalog.plans[row.plan] : undefined
   if (plan) return plan
   throw coreErrors.setup_error({
-    detail: `Subscription ${row.id} is on the plan "${row.plan}", which the catalogue no longer declares; put it back.`,
+    detail: `Subscription ${row.id} is on the plan "${row.plan}", which the catalog no longer declares; put it back.`,
   })
 }
 

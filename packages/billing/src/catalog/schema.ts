@@ -47,7 +47,7 @@ export const PlanMeter = z
   })
 export type PlanMeter = z.input<typeof PlanMeter>
 
-/** A plan. Its prices are minor units of the catalogue's currency: cents, or whole yen. */
+/** A plan. Its prices are minor units of the catalog's currency: cents, or whole yen. */
 export const PlanDefinition = z.strictObject({
   name: Name,
   description: z.string().max(2000).optional(),

@@ -14,13 +14,13 @@ export interface CheckOptions {
   tx?: Tx | undefined
 }
 
-/** `entitlements` of a module; `Feature` are the catalogue's features and meters. */
+/** `entitlements` of a module; `Feature` are the catalog's features and meters. */
 export interface Entitlements<Feature extends string = string> {
   /**
    * Whether the tenant's plan gives a feature: boolean, static or metered. It holds for this moment and takes nothing;
    * `usage.record` takes, and refuses by itself.
    *
-   * @throws ProblemError `invalid_input` for a feature that is not in the catalogue.
+   * @throws ProblemError `invalid_input` for a feature that is not in the catalog.
    */
   check(tenantId: string, feature: Feature, options?: CheckOptions): Promise<Entitlement>
   /**

@@ -1,5 +1,5 @@
 import { IdParams, pageOf, type Route, route } from '@org/core'
-import { billingErrors as errors } from '../errors.js'
+import { billingErrors } from '../errors.js'
 import { InvoiceQuery, InvoiceView, NextInvoiceView } from './schema.js'
 import type { Invoices } from './service.js'
 
@@ -43,7 +43,7 @@ export function invoiceRoutes(invoices: Invoices): Route[] {
       can: ['update', 'billing'],
       params: IdParams,
       response: InvoiceView,
-      errors: [errors.payment_declined, errors.payment_unavailable, errors.invoice_not_open],
+      errors: [billingErrors.payment_declined, billingErrors.payment_unavailable, billingErrors.invoice_not_open],
       handler: ({ params: { id } }, ctx) => invoices.pay(ctx, id),
     }),
   ]

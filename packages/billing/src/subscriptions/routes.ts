@@ -1,5 +1,5 @@
 import { IdParams, pageOf, type Route, route } from '@org/core'
-import { billingErrors as errors } from '../errors.js'
+import { billingErrors } from '../errors.js'
 import {
   CancelSubscription,
   ChangePreviewView,
@@ -11,9 +11,13 @@ import {
 } from './schema.js'
 import type { Subscriptions } from './service.js'
 
-const step = [errors.subscription_ended, errors.subscription_incomplete, errors.payment_in_progress]
-const changing = [...step, errors.no_change, errors.cancellation_scheduled, errors.payment_due]
-const paying = [errors.payment_declined, errors.payment_unavailable]
+const step = [
+  billingErrors.subscription_ended,
+  billingErrors.subscription_incomplete,
+  billingErrors.payment_in_progress,
+]
+const changing = [...step, billingErrors.no_change, billingErrors.cancellation_scheduled, billingErrors.payment_due]
+const paying = [billingErrors.payment_declined, billingErrors.payment_unavailable]
 
 /**
  * A key's answer is kept in one transaction with the work, in which no provider may be asked over the network: there the
@@ -51,7 +55,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions, oneTransaction:
       status: 201,
       idempotent: oneTransaction,
       response: SubscriptionView,
-      errors: [errors.subscription_exists, ...paying],
+      errors: [billingErrors.subscription_exists, ...paying],
       handler: ({ body }, ctx) => subscriptions.create(ctx, body),
     }),
     route({
@@ -73,7 +77,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions, oneTransaction:
       params: IdParams,
       body: ChangeSubscription,
       response: ChangePreviewView,
-      errors: [...changing, errors.renewal_due],
+      errors: [...changing, billingErrors.renewal_due],
       handler: ({ params: { id }, body }, ctx) => subscriptions.previewChange(ctx, id, body),
     }),
     route({
@@ -100,7 +104,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions, oneTransaction:
       params: IdParams,
       body: CancelSubscription.optional(),
       response: SubscriptionView,
-      errors: [...step, errors.no_change],
+      errors: [...step, billingErrors.no_change],
       handler: ({ params: { id }, body }, ctx) => subscriptions.cancel(ctx, id, body),
     }),
     route({
@@ -111,7 +115,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions, oneTransaction:
       can: ['update', 'billing'],
       params: IdParams,
       response: SubscriptionView,
-      errors: [...step, errors.not_canceling],
+      errors: [...step, billingErrors.not_canceling],
       handler: ({ params: { id } }, ctx) => subscriptions.resume(ctx, id),
     }),
   ]

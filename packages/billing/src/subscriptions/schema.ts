@@ -47,7 +47,7 @@ export type Subscription = z.infer<typeof Subscription>
 /** The only slot there is so far: one live subscription for each tenant. */
 export const mainSlot = 'main'
 
-/** A typed plan key in `CreateSubscription` and `ChangeSubscription` comes from the catalogue. */
+/** A typed plan key in `CreateSubscription` and `ChangeSubscription` comes from the catalog. */
 export const CreateSubscription = z.strictObject({
   plan: z.string(),
   /** The plan's only interval, or month, unless told. */

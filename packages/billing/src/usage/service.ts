@@ -15,7 +15,7 @@ export interface RecordOptions {
   tx?: Tx | undefined
 }
 
-/** `usage` of a module; `Meter` are the catalogue's meters. */
+/** `usage` of a module; `Meter` are the catalog's meters. */
 export interface Usage<Meter extends string = string> {
   /**
    * Counts a use and checks the limit in one atomic step, in the host's transaction if it is handed in. A use that a
