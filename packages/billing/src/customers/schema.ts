@@ -11,16 +11,18 @@ const PaymentMethod = z
   .max(128)
   .regex(/^[a-zA-Z0-9_-]+$/, "must be a reference from the payment provider, such as 'pm_…'")
 
-/** What the host says about a customer. */
-export const CreateCustomer = z.strictObject({
+const given = {
   email: Email.nullable().optional(),
   name: Name.nullable().optional(),
   paymentMethod: PaymentMethod.nullable().optional(),
-})
+}
+
+/** What the host says about a customer. */
+export const CreateCustomer = z.strictObject(given)
 export type CreateCustomer = z.input<typeof CreateCustomer>
 
 /** What is left out stays as it is; null clears it. */
-export const UpdateCustomer = CreateCustomer
+export const UpdateCustomer = z.strictObject(given)
 export type UpdateCustomer = z.input<typeof UpdateCustomer>
 
 export const Customer = z.object({
