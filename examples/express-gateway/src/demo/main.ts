@@ -62,10 +62,10 @@ if (process.argv.includes('--once')) {
   console.log(`
 The app keeps serving at ${url} until you press Ctrl-C. Look around:
 
-  curl -s -c /tmp/olga -H 'content-type: application/json' -d '{"email":"olga@acme.test","password":"correct horse"}' ${url}/sign-in
-  curl -s -b /tmp/olga ${url}/api/rbac/audit
-  curl -s -b /tmp/olga ${url}/api/webhooks/deliveries
-  curl -s -b /tmp/olga ${url}/api/billing/invoices
+  curl -s -c olga.cookies -H 'content-type: application/json' -d '{"email":"olga@acme.test","password":"correct horse"}' ${url}/sign-in
+  curl -s -b olga.cookies ${url}/api/rbac/audit
+  curl -s -b olga.cookies ${url}/api/webhooks/deliveries
+  curl -s -b olga.cookies ${url}/api/billing/invoices
 
 Then read src/modules.ts (the wiring), src/app.ts (the routes) and docs/ (the guides).`)
   process.once('SIGINT', stop)
