@@ -2,6 +2,7 @@
 import { createHash, randomBytes, randomUUID, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { Knex } from 'knex'
+import type { Modules } from './modules.js'
 
 export interface User {
   id: string
@@ -21,6 +22,19 @@ export async function createUser(db: Knex, user: { tenantId: string; email: stri
     password_hash: await hashPassword(user.password, salt),
   })
   return { id, tenantId: user.tenantId }
+}
+
+/**
+ * Whoever signs up owns a new tenant: the user's row and the role are written together, or not at all. Null if the
+ * e-mail is taken.
+ */
+export async function signUp(db: Knex, { rbac }: Modules, email: string, password: string): Promise<User | null> {
+  return db.transaction(async (tx) => {
+    if (await tx('users').where({ email }).first()) return null
+    const user = await createUser(tx, { tenantId: `org_${randomUUID()}`, email, password })
+    await rbac.assignments.assign({ tenantId: user.tenantId, tx }, { userId: user.id, role: 'owner' })
+    return user
+  })
 }
 
 /** A new session's token, or null if the e-mail or the password is wrong. */

@@ -5,7 +5,7 @@ import { rbacRouter, requirePermission } from '@org/rbac/express'
 import { webhooksRouter } from '@org/webhooks/express'
 import express, { type Express, type Request } from 'express'
 import type { Knex } from 'knex'
-import { signIn, type User, userOfSession } from './accounts.js'
+import { signIn, signUp, type User, userOfSession } from './accounts.js'
 import { createKey, createProject, keyOfSecret, listKeys, NameTaken, revokeKey } from './keys.js'
 import type { Modules } from './modules.js'
 import { createTraffic } from './traffic.js'
@@ -28,6 +28,15 @@ export function createApp(knex: Knex, modules: Modules): Express {
   app.use('/api/webhooks', webhooksRouter(webhooks, { context }))
   app.use('/api/billing', billingRouter(billing, { context }))
 
+  // The host's own sign-up: the first member of a tenant is its owner.
+  app.post('/sign-up', async (req, res) => {
+    const { email, password } = req.body ?? {}
+    if (!email || !password) return void res.status(422).json({ error: 'send an e-mail and a password' })
+    const user = await signUp(knex, modules, String(email), String(password))
+    if (!user) return void res.status(409).json({ error: 'this e-mail is taken' })
+    res.status(201).json(user)
+  })
+
   // The host's own sign-in. Behind HTTPS the cookie should also be `secure`.
   app.post('/sign-in', async (req, res) => {
     const token = await signIn(knex, String(req.body?.email), String(req.body?.password))
@@ -40,6 +49,7 @@ export function createApp(knex: Knex, modules: Modules): Express {
     requirePermission(rbac, resource, action, { context })
 
   app.post('/projects', may('projects', 'create'), async (req, res) => {
+    if (!req.body?.name) return void res.status(422).json({ error: 'send a name' })
     res.status(201).json(await createProject(knex, userOf(req), String(req.body.name)))
   })
 
@@ -48,6 +58,7 @@ export function createApp(knex: Knex, modules: Modules): Express {
   })
 
   app.post('/projects/:id/keys', may('keys', 'create'), async (req, res) => {
+    if (!req.body?.name) return void res.status(422).json({ error: 'send a name' })
     try {
       const key = await createKey(knex, modules, userOf(req), String(req.params.id), String(req.body.name))
       if (!key) return void res.status(404).json({ error: 'no such project' })

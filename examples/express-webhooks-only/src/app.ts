@@ -2,6 +2,7 @@
  * The smallest honest use: an app that takes orders gets outgoing webhooks. What it did before is under "the app", what
  * was added is under "the webhooks", and the one line that was added to an existing route says so.
  *
+ *   npx -y pnpm@12 build
  *   ADMIN_TOKEN=choose-one npx -y pnpm@12 --filter express-webhooks-only start
  */
 import { createWebhooks, defineEventTypes } from '@org/webhooks'

@@ -7,7 +7,7 @@ import { rbacRouter, requirePermission } from '@org/rbac/koa'
 import { webhooksRouter } from '@org/webhooks/koa'
 import type { Knex } from 'knex'
 import Koa, { type Context } from 'koa'
-import { signIn, type User, userOfSession } from './accounts.js'
+import { signIn, signUp, type User, userOfSession } from './accounts.js'
 import { createKey, createProject, keyOfSecret, listKeys, NameTaken, revokeKey } from './keys.js'
 import type { Modules } from './modules.js'
 import { createTraffic } from './traffic.js'
@@ -29,6 +29,15 @@ export function createApp(knex: Knex, modules: Modules) {
   router.use('/api/webhooks', webhooksRouter(webhooks, { context }).routes())
   router.use('/api/billing', billingRouter(billing, { context }).routes())
 
+  // The host's own sign-up: the first member of a tenant is its owner.
+  router.post('/sign-up', async (ctx) => {
+    const { email, password } = bodyOf(ctx)
+    if (!email || !password) return answer(ctx, 422, { error: 'send an e-mail and a password' })
+    const user = await signUp(knex, modules, String(email), String(password))
+    if (!user) return answer(ctx, 409, { error: 'this e-mail is taken' })
+    answer(ctx, 201, user)
+  })
+
   // The host's own sign-in. Behind HTTPS the cookie should also be `secure`.
   router.post('/sign-in', async (ctx) => {
     const { email, password } = bodyOf(ctx)
@@ -43,7 +52,9 @@ export function createApp(knex: Knex, modules: Modules) {
     requirePermission(rbac, resource, action, { context })
 
   router.post('/projects', may('projects', 'create'), async (ctx) => {
-    answer(ctx, 201, await createProject(knex, userOf(ctx), bodyOf(ctx).name ?? ''))
+    const { name } = bodyOf(ctx)
+    if (!name) return answer(ctx, 422, { error: 'send a name' })
+    answer(ctx, 201, await createProject(knex, userOf(ctx), String(name)))
   })
 
   router.get('/keys', may('keys', 'read'), async (ctx) => {
@@ -51,8 +62,10 @@ export function createApp(knex: Knex, modules: Modules) {
   })
 
   router.post('/projects/:id/keys', may('keys', 'create'), async (ctx) => {
+    const { name } = bodyOf(ctx)
+    if (!name) return answer(ctx, 422, { error: 'send a name' })
     try {
-      const key = await createKey(knex, modules, userOf(ctx), ctx.params.id ?? '', bodyOf(ctx).name ?? '')
+      const key = await createKey(knex, modules, userOf(ctx), ctx.params.id ?? '', String(name))
       if (!key) return answer(ctx, 404, { error: 'no such project' })
       answer(ctx, 201, key)
     } catch (error) {

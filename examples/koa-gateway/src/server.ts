@@ -1,4 +1,7 @@
-/** `npx -y pnpm@12 --filter koa-gateway start`: the app as it would run in production, on gateway.sqlite. */
+/**
+ * The app as it would run in production, on gateway.sqlite: `npx -y pnpm@12 build`, then
+ * `npx -y pnpm@12 --filter koa-gateway start`. POST /sign-up makes the first account.
+ */
 import { createServer } from 'node:http'
 import { createApp } from './app.js'
 import { openDatabase } from './database.js'

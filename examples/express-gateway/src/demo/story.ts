@@ -55,6 +55,17 @@ async function signIn({ chapter, ask, check }: Stage): Promise<Map<string, strin
     me.body.permissions?.includes('keys:create') && !me.body.permissions?.includes('analytics:create'),
     me.body,
   )
+  const zoe = { email: 'zoe@initech.test', password: 'correct horse' }
+  await ask('zoe', 'POST /sign-up', { body: zoe })
+  await ask('zoe', 'POST /sign-in', { body: zoe, quiet: true })
+  const owner = await ask('zoe', 'GET /api/rbac/me', { quiet: true })
+  check(
+    'whoever signs up owns a new tenant: the account and the role in one transaction',
+    owner.body.roles?.[0] === 'owner',
+    owner.body,
+  )
+  const again = await ask('zoe', 'POST /sign-up', { body: zoe, quiet: true })
+  check('the same e-mail again: 409, and no second tenant', again.status === 409)
   return names
 }
 
