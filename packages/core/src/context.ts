@@ -30,12 +30,29 @@ export interface RequestInfo {
   requestId?: string | undefined
 }
 
+/** What was refused with a 403 to a caller who is known. */
+export interface DeniedAttempt {
+  /** What was asked for, as far as it is known: `create` on `keys`. */
+  action?: string | undefined
+  resource?: string | undefined
+  /** The route of ours, such as `rbac.assignRole`; undefined behind a guard on a route of the host's own. */
+  routeId?: string | undefined
+  /** The error's code: `forbidden`, `exceeds_own_rights`. */
+  code: string
+  detail: string | undefined
+}
+
 /** What `context(req)` answers for an identified caller. There is no default ability. */
 export interface RequestContext extends RequestInfo {
   tenantId: string
   actor: Actor
   ability: Ability
   tx?: Tx | undefined
+  /**
+   * Told of each 403 after its work was rolled back, and waited for. It cannot change the answer: what it throws goes to
+   * the logger. `rbac.context(…)` sets it, so that refusals of every module are in the audit log.
+   */
+  onDenied?: ((attempt: DeniedAttempt) => void | Promise<void>) | undefined
 }
 
 /**

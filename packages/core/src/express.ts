@@ -6,6 +6,8 @@ import { type GuardOptions, guard } from './http/guard.js'
 import { handle } from './http/handle.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './http/message.js'
 import type { HttpModule } from './http/route.js'
+import { streamTo } from './http/stream.js'
+import type { Logger } from './runtime.js'
 
 export type ExpressContext = RouterOptions<Request>['context']
 
@@ -19,7 +21,7 @@ export function expressRouter(module: HttpModule, options: RouterOptions<Request
     router[method](route.path, (request, response, next) => {
       // Express 4 does not look at the promise, and an unhandled rejection ends the process.
       handle(module, route, toHttpRequest(request, context), options)
-        .then((answer) => send(response, answer))
+        .then((answer) => send(response, answer, module.runtime.logger))
         .catch(next)
     })
   }
@@ -38,7 +40,7 @@ export function expressGuard(
   return (request, response, next) => {
     guard(toHttpRequest(request, context), options, (found) => check(found, request, response))
       .then((result) => {
-        if (!result.pass) return send(response, result.response)
+        if (!result.pass) return send(response, result.response, options.logger)
         response.set(result.headers)
         next()
       })
@@ -71,9 +73,14 @@ function hostOf(request: Request): string {
   return request.get('host') ?? ''
 }
 
-function send(response: Response, { status, headers, body }: HttpResponse): void {
-  // A time-out of the host's may have answered already.
-  if (response.headersSent) return
+function send(response: Response, { status, headers, body }: HttpResponse, logger: Logger): void {
+  const streamed = typeof body === 'object'
+  // A time-out of the host's may have answered already, or the client may be gone.
+  if (response.headersSent || (streamed && response.destroyed)) {
+    if (streamed) void body.return()
+    return
+  }
   response.status(status).set(headers)
-  response.end(body)
+  if (streamed) streamTo(response, body, logger, { url: response.req.originalUrl }).pipe(response)
+  else response.end(body)
 }

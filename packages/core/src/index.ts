@@ -1,9 +1,10 @@
 /** What @org/rbac, @org/webhooks and @org/billing stand on. It knows none of them, no framework and no database. */
-export { allows, authorize, forbidden } from './ability.js'
+export { type About, allows, authorize, forbidden } from './ability.js'
 export {
   type Ability,
   Actor,
   checkScope,
+  type DeniedAttempt,
   ExternalId,
   type RequestContext,
   type RequestInfo,
@@ -34,6 +35,7 @@ export { contextOf, type GuardOptions } from './http/guard.js'
 export type { RouterOptions } from './http/message.js'
 export { type OpenApiInfo, openapi, Problem } from './http/openapi.js'
 export { type Guard, type HttpModule, type Route, type RouteInput, rawBody, route } from './http/route.js'
+export type { StreamedBody } from './http/stream.js'
 export type { IdempotencyRecord, IdempotencyStore, StoredResponse } from './idempotency.js'
 export {
   type MemoryDatabase,

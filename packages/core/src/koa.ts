@@ -7,6 +7,8 @@ import { type GuardOptions, guard } from './http/guard.js'
 import { handle } from './http/handle.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './http/message.js'
 import type { HttpModule } from './http/route.js'
+import { streamTo } from './http/stream.js'
+import type { Logger } from './runtime.js'
 
 export type KoaContext = RouterOptions<Context>['context']
 
@@ -17,7 +19,8 @@ export function koaRouter(module: HttpModule, options: RouterOptions<Context>): 
   for (const route of module.routes) {
     const method = route.method.toLowerCase() as Lowercase<typeof route.method>
     router[method](route.path, async (ctx) => {
-      send(ctx, await handle(module, route, toHttpRequest(ctx, ctx.params, context), options))
+      const answer = await handle(module, route, toHttpRequest(ctx, ctx.params, context), options)
+      send(ctx, answer, module.runtime.logger)
     })
   }
   return router
@@ -34,7 +37,7 @@ export function koaGuard(
   const context = requireContext(options)
   return async (ctx, next) => {
     const result = await guard(toHttpRequest(ctx, {}, context), options, (found) => check(found, ctx))
-    if (!result.pass) return send(ctx, result.response)
+    if (!result.pass) return send(ctx, result.response, options.logger)
     ctx.set(result.headers)
     await next()
   }
@@ -59,9 +62,11 @@ function toHttpRequest(ctx: Context, params: Record<string, string>, context: Ko
   }
 }
 
-function send(ctx: Context, { status, headers, body }: HttpResponse): void {
+function send(ctx: Context, { status, headers, body }: HttpResponse, logger: Logger): void {
+  const streamed = typeof body === 'object'
+  if (streamed && (ctx.headerSent || ctx.res.destroyed)) return void body.return()
   ctx.status = status
-  ctx.body = body ?? null
+  ctx.body = streamed ? streamTo(ctx.res, body, logger, { url: ctx.url }) : (body ?? null)
   ctx.status = status
   ctx.set(headers)
 }

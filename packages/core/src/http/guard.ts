@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestContext } from '../context.js'
 import type { Logger } from '../runtime.js'
+import { tellOfDenial } from './denied.js'
 import { identify } from './identity.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
 import { checkOrigin } from './origin.js'
@@ -33,13 +34,15 @@ export async function guard(
   options: GuardOptions,
   check: (context: RequestContext) => Promise<Record<string, string> | void>,
 ): Promise<GuardResult> {
+  let context: RequestContext | undefined
   try {
     checkOrigin(request.raw.headers, request.raw.method ?? 'GET', request.origin, options.trustedOrigins)
-    const context = await identify(request)
+    context = await identify(request)
     const headers = (await check(context)) ?? {}
     contexts.set(request.raw, context)
     return { pass: true, headers }
   } catch (error) {
+    await tellOfDenial(error, context, {}, options.logger)
     return { pass: false, response: problemResponse(error, options.logger, { url: request.raw.url }) }
   }
 }

@@ -1,15 +1,17 @@
 /** The one handler behind both routers: identity, right, input, work, output; an error at any step is a problem document. */
 import { z } from 'zod'
 import { authorize } from '../ability.js'
-import type { RequestContext, RequestInfo } from '../context.js'
+import type { RequestContext } from '../context.js'
 import { coreErrors, parse } from '../errors.js'
 import { onceForKey } from '../idempotency.js'
 import { defaultBodyLimit, readJson, readRaw } from './body.js'
+import { tellOfDenial } from './denied.js'
 import { identify, requestInfo } from './identity.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
 import { checkOrigin } from './origin.js'
 import { problemResponse } from './problem.js'
 import { type HttpModule, pathParameters, type Route, rawBody } from './route.js'
+import { renderStream } from './stream.js'
 
 type Options = Pick<RouterOptions<never>, 'bodyLimit' | 'trustedOrigins'>
 
@@ -20,22 +22,23 @@ export async function handle(
   request: HttpRequest,
   options: Options,
 ): Promise<HttpResponse> {
+  let context: RequestContext | undefined
   try {
-    const context = await admit(route, request, options)
+    context = await identified(route, request, options)
+    if (Array.isArray(route.can)) authorize(context, ...(route.can as [string, string]))
     const input = await readInput(route, request, options.bodyLimit ?? defaultBodyLimit)
     return await answer(module, route, request, input, context)
   } catch (error) {
+    await tellOfDenial(error, context, { routeId: route.id }, module.runtime.logger)
     return problemResponse(error, module.runtime.logger, { route: route.id })
   }
 }
 
-async function admit(route: Route, request: HttpRequest, options: Options): Promise<RequestContext & RequestInfo> {
+async function identified(route: Route, request: HttpRequest, options: Options): Promise<RequestContext> {
   // A public handler is typed to see no more than the request's origin.
   if (route.can === 'public') return requestInfo(request) as RequestContext
   checkOrigin(request.raw.headers, route.method, request.origin, options.trustedOrigins)
-  const context = await identify(request)
-  if (route.can !== 'authenticated') authorize(context, ...route.can)
-  return context
+  return identify(request)
 }
 
 type Input = Parameters<Route['handler']>[0]
@@ -79,6 +82,7 @@ async function answer(
 ): Promise<HttpResponse> {
   const key = request.raw.headers['idempotency-key']
   const work = (scope: RequestContext) => route.handler(input, scope).then((result) => render(route, result))
+  if (route.streams) return renderStream(route, await route.handler(input, context), request.raw.method === 'HEAD')
   if (!route.idempotent || key === undefined) return work(context)
 
   const now = module.runtime.clock.now()
@@ -105,7 +109,7 @@ function idempotencyKey(value: string | string[]): string {
 
 const jsonHeaders = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' }
 
-function render(route: Route, result: unknown): HttpResponse {
+function render(route: Route, result: unknown): HttpResponse & { body: string | undefined } {
   if (!route.response) return { status: route.status ?? 204, headers: { 'cache-control': 'no-store' }, body: undefined }
   const parsed = route.response.safeParse(result)
   if (!parsed.success) throw new Error(`The result of ${route.id} does not fit its schema: ${parsed.error.message}`)

@@ -1,5 +1,5 @@
 /** Who asks, and from where. */
-import { Actor, ExternalId, type RequestContext, type RequestInfo } from '../context.js'
+import { Actor, type DeniedAttempt, ExternalId, type RequestContext, type RequestInfo } from '../context.js'
 import { coreErrors, isProblem } from '../errors.js'
 import type { HttpRequest } from './message.js'
 
@@ -27,13 +27,14 @@ export async function identify(request: HttpRequest): Promise<RequestContext> {
   const broken = whatIsWrong(found)
   if (broken) throw coreErrors.setup_error({ detail: `context(req) must answer ${broken}, or null for nobody.` })
   // Field by field: a host's own class may answer some of them by getters, which a spread would lose.
-  const { tenantId, actor, ability, tx } = found
+  const { tenantId, actor, ability, tx, onDenied } = found
   const info = requestInfo(request)
   return {
     tenantId,
     actor,
     ability,
     tx,
+    ...(typeof onDenied === 'function' && { onDenied: (attempt: DeniedAttempt) => found.onDenied?.(attempt) }),
     ip: found.ip ?? info.ip,
     userAgent: found.userAgent ?? info.userAgent,
     requestId: found.requestId ?? info.requestId,

@@ -1,6 +1,7 @@
 /** What the two framework adapters hand to the shared handler, and what they get back. */
 import type { IncomingMessage } from 'node:http'
 import type { RequestContext } from '../context.js'
+import type { StreamedParts } from './stream.js'
 
 export interface HttpRequest {
   raw: IncomingMessage
@@ -19,8 +20,8 @@ export interface HttpRequest {
 export interface HttpResponse {
   status: number
   headers: Record<string, string>
-  /** Already serialised; undefined for none. */
-  body: string | undefined
+  /** Already serialised, or what makes it bit by bit; undefined for none. */
+  body: string | StreamedParts | undefined
 }
 
 export interface RouterOptions<Request> {

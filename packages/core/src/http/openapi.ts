@@ -46,8 +46,8 @@ export function openapi(module: Pick<HttpModule, 'name' | 'routes'>, info: OpenA
 type SchemaOf = (schema: z.ZodType, io: 'input' | 'output') => Json
 
 function operation(tag: string, route: Route, schemaOf: SchemaOf): Json {
-  const status = route.status ?? (route.response ? 200 : 204)
-  const content = route.response && { 'application/json': { schema: schemaOf(route.response, 'output') } }
+  const status = route.status ?? (route.response || route.streams ? 200 : 204)
+  const content = contentOf(route, schemaOf)
   return {
     operationId: route.id,
     tags: [tag],
@@ -63,6 +63,11 @@ function operation(tag: string, route: Route, schemaOf: SchemaOf): Json {
     ...requestBody(route, schemaOf),
     responses: { [status]: { description: 'Success', ...(content && { content }) }, ...problems(route) },
   }
+}
+
+function contentOf({ response, streams }: Route, schemaOf: SchemaOf): Json | undefined {
+  if (streams) return Object.fromEntries(streams.map((type) => [type, { schema: { type: 'string' } }]))
+  return response && { 'application/json': { schema: schemaOf(response, 'output') } }
 }
 
 function parameters(schema: z.ZodType | undefined, where: 'path' | 'query', schemaOf: SchemaOf): Json[] {

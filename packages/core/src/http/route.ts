@@ -5,6 +5,7 @@ import type { ErrorFactory } from '../errors.js'
 import type { IdempotencyStore } from '../idempotency.js'
 import type { Runtime } from '../runtime.js'
 import type { Storage } from '../storage.js'
+import type { StreamedBody } from './stream.js'
 
 /**
  * Who may call it: an action on a subject, as CASL reads it; any identified caller; or anyone at all.
@@ -27,7 +28,7 @@ export interface RouteInput<Params, Query, Body> {
   headers: Readonly<Record<string, string | undefined>>
 }
 
-export interface RouteSpec<G extends Guard, Params, Query, Body, Response> {
+export interface RouteSpec<G extends Guard, Params, Query, Body, Response, Streams = undefined> {
   /** Unique over all modules: `webhooks.createEndpoint`. Also the OpenAPI operation id. */
   id: string
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -48,16 +49,22 @@ export interface RouteSpec<G extends Guard, Params, Query, Body, Response> {
   idempotent?: boolean
   /** The only fields that can leave: the result is always parsed with it. */
   response?: Response
+  /**
+   * Instead of `response`: the content types of which the handler answers one, as a {@link StreamedBody} of any length.
+   * It is not parsed by a schema: the handler itself says what may leave.
+   */
+  streams?: Streams
   /** Errors of this route beyond those that any route can answer with. */
   errors?: readonly ErrorFactory[]
   handler(
     input: RouteInput<Params, Query, Body>,
     context: ContextOf<G>,
-  ): Promise<Response extends Schema ? In<Response> : void>
+  ): Promise<Streams extends readonly string[] ? StreamedBody : Response extends Schema ? In<Response> : void>
 }
 
 /** A route whose types have been erased, as the routers walk it. */
-export interface Route extends Omit<RouteSpec<Guard, Schema, Schema, Schema | typeof rawBody, Schema>, 'handler'> {
+export interface Route
+  extends Omit<RouteSpec<Guard, Schema, Schema, Schema | typeof rawBody, Schema, readonly string[]>, 'handler'> {
   handler(
     input: { params: unknown; query: unknown; body: unknown; headers: Readonly<Record<string, string | undefined>> },
     context: RequestContext & RequestInfo,
@@ -65,7 +72,8 @@ export interface Route extends Omit<RouteSpec<Guard, Schema, Schema, Schema | ty
 }
 
 /**
- * Checks that the handler fits its schemas. @throws Error if the path's parameters are not those of the schema.
+ * Checks that the handler fits its schemas. @throws Error if the path's parameters are not those of the schema, or if a
+ * streamed route has a `response` or is idempotent.
  */
 export function route<
   const G extends Guard,
@@ -73,7 +81,11 @@ export function route<
   Query extends Schema | undefined = undefined,
   Body extends Schema | typeof rawBody | undefined = undefined,
   Response extends Schema | undefined = undefined,
->(spec: RouteSpec<G, Params, Query, Body, Response>): Route {
+  const Streams extends readonly string[] | undefined = undefined,
+>(spec: RouteSpec<G, Params, Query, Body, Response, Streams>): Route {
+  if (spec.streams && (spec.response || spec.idempotent)) {
+    throw new Error(`${spec.id}: what is streamed has no schema, and cannot be kept to be answered again`)
+  }
   const declared = spec.params instanceof z.ZodObject ? Object.keys(spec.params.shape) : []
   if (pathParameters(spec.path).sort().join() !== declared.sort().join()) {
     throw new Error(`${spec.id}: the path ${spec.path} does not have the parameters ${declared.join(', ')}`)

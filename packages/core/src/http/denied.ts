@@ -1,0 +1,28 @@
+/** Tells whoever set `onDenied` on the context of what was refused. */
+import type { DeniedAttempt, RequestContext } from '../context.js'
+import { isProblem } from '../errors.js'
+import type { Logger } from '../runtime.js'
+
+/** Does nothing but for a 403 of a known caller. Never rejects: a log that fails must not change the answer. */
+export async function tellOfDenial(
+  error: unknown,
+  context: RequestContext | undefined,
+  { routeId }: { routeId?: string },
+  logger: Logger,
+): Promise<void> {
+  // Read inside, since a host's own context may answer it by a getter that throws.
+  try {
+    if (!context?.onDenied || !isProblem(error) || error.status !== 403) return
+    const { action, resource } = error.extensions ?? {}
+    const attempt: DeniedAttempt = {
+      action: typeof action === 'string' ? action : undefined,
+      resource: typeof resource === 'string' ? resource : undefined,
+      routeId,
+      code: error.code,
+      detail: error.detail,
+    }
+    await context.onDenied(attempt)
+  } catch (failure) {
+    logger.error('A refused attempt could not be noted', { routeId, error: failure })
+  }
+}
