@@ -20,8 +20,8 @@ const writesNumber = new RegExp(numberPattern)
 export function isEqual(value: unknown, wanted: Scalar): boolean {
   if (value === wanted) return true
   if (value === null || value === undefined) return wanted === null
-  checkValue(value)
   if (wanted === null) return false
+  checkValue(value)
   return typeof wanted === 'string' ? textOf(value) === wanted : numberOf(value) === Number(wanted)
 }
 
