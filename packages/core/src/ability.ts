@@ -2,20 +2,59 @@
 import type { Ability, RequestContext } from './context.js'
 import { coreErrors, type ProblemError } from './errors.js'
 
-/** What CASL's abilities have beyond our port: the rules that match, the one that decides first. */
+/** A rule as CASL's abilities hold it. */
+interface Rule {
+  readonly inverted: boolean
+  readonly conditions?: unknown
+  readonly fields?: unknown
+  matchesConditions(row: object): boolean
+  matchesField(field: string): boolean
+}
+
+/** What CASL's abilities have beyond our port: the rules that bear on a question, the one that decides first. */
 interface Ruled {
-  rulesFor(action: string, subject: string): readonly { inverted: boolean; conditions?: unknown }[]
+  possibleRulesFor(action: string, subject: string): readonly Rule[]
+}
+
+/** What a question is about, beyond the resource as a whole. */
+export interface About {
+  /** One row of it. */
+  row?: object | undefined
+  /** The fields that are read or written; all of them unless told. */
+  fields?: readonly string[] | undefined
 }
 
 /**
- * Whether an ability allows an action on a resource as a whole. Rules that depend on a row do not count: to CASL, "may
- * read some keys" is a yes to "may read keys", and a guard must not take it for one.
+ * Whether an ability allows an action on a resource. A right that depends on what was not told does not count: to CASL,
+ * "may read some keys" is a yes to "may read keys", and "may update the name" one to "may update". Here a right over
+ * some rows counts only with a `row`, and a right over some fields only with `fields`; a deny over some counts always.
  */
-export function allows(ability: Ability & Partial<Ruled>, action: string, resource: string): boolean {
-  if (ability.can(action, resource) !== true) return false
-  if (typeof ability.rulesFor !== 'function') return true
-  for (const rule of ability.rulesFor(action, resource)) {
-    if (!rule.conditions || rule.inverted) return !rule.inverted
+export function allows(
+  ability: Ability & Partial<Ruled>,
+  action: string,
+  resource: string,
+  { row, fields }: About = {},
+): boolean {
+  const asked = fields && fields.length > 0 ? fields : [undefined]
+  if (typeof ability.possibleRulesFor === 'function') {
+    const rules = ability.possibleRulesFor(action, resource)
+    for (const field of asked) if (!decide(rules, row, field)) return false
+    return true
+  }
+  // An ability that shows no rules is taken at its word.
+  return asked.every((field) => ability.can(action, row ?? resource, field) === true)
+}
+
+function decide(rules: readonly Rule[], row: object | undefined, field: string | undefined): boolean {
+  for (const rule of rules) {
+    const { inverted } = rule
+    if (rule.conditions) {
+      if (row ? !rule.matchesConditions(row) : !inverted) continue
+    }
+    if (rule.fields) {
+      if (field !== undefined ? !rule.matchesField(field) : !inverted) continue
+    }
+    return !inverted
   }
   return false
 }

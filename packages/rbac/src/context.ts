@@ -1,6 +1,13 @@
 /** From the host's own sign-in to a request context. */
-import { type Ability, coreErrors, ExternalId, type RequestContext, type RequestInfo, type Tx } from '@org/core'
-import type { AskOptions } from './permissions/service.js'
+import {
+  type Ability,
+  type Actor,
+  coreErrors,
+  ExternalId,
+  type RequestContext,
+  type RequestInfo,
+  type Tx,
+} from '@org/core'
 import { defaultTenantId } from './tenants/default.js'
 
 /** Who is signed in, as the host knows it from the session or token; never from the body. */
@@ -14,7 +21,9 @@ export interface Identity extends RequestInfo {
 /** The host's own: answers null if nobody is signed in. */
 export type Identify<Request> = (request: Request) => Identity | null | Promise<Identity | null>
 
-export function createContext(abilityOf: (userId: string, ask: AskOptions) => Promise<Ability>) {
+export function createContext(
+  abilityOf: (who: { tenantId: string; actor: Actor }, tx: Tx | undefined) => Promise<Ability>,
+) {
   return <Request>(identify: Identify<Request>): ((request: Request) => Promise<RequestContext | null>) =>
     async (request) => {
       const identity = await identify(request)
@@ -25,7 +34,8 @@ export function createContext(abilityOf: (userId: string, ask: AskOptions) => Pr
         const detail = `rbac.context: identify(req) answered a \`${name}\` that is not text of 1 to 128 characters.`
         throw coreErrors.setup_error({ detail: `${detail} Answer null if nobody is signed in.` })
       }
-      const ability = await abilityOf(userId, { tenantId, tx })
-      return { tenantId, actor: { type: 'user', id: userId }, ability, ip, userAgent, requestId, tx }
+      const actor = { type: 'user' as const, id: userId }
+      const ability = await abilityOf({ tenantId, actor }, tx)
+      return { tenantId, actor, ability, ip, userAgent, requestId, tx }
     }
 }

@@ -1,11 +1,38 @@
 /** What this module tells its `events`: types and their `data`. */
 import { z } from 'zod'
 
-const data = z.object({ assignmentId: z.string(), userId: z.string(), role: z.string() })
-const examples = [{ assignmentId: 'asg_01kg2m3n4p5q6r7s8t9v', userId: 'olga', role: 'developer' }]
+const tenant = z.object({ tenantId: z.string(), name: z.string().nullable() })
+const member = z.object({ userId: z.string() })
+const assignment = z.object({ assignmentId: z.string(), userId: z.string(), role: z.string() })
+
+const examples = {
+  tenant: [{ tenantId: 'acme', name: 'Acme Inc.' }],
+  member: [{ userId: 'olga' }],
+  assignment: [{ assignmentId: 'asg_01kg2m3n4p5q6r7s8t9v', userId: 'olga', role: 'developer' }],
+}
 
 /** Spread it into the event types of @org/webhooks to publish them. */
 export const rbacEvents = {
-  'assignment.created': data.meta({ description: 'A member was given a role', examples }),
-  'assignment.deleted': data.meta({ description: 'A role was taken from a member', examples }),
+  'tenant.created': tenant.meta({ description: 'A tenant got its team', examples: examples.tenant }),
+  'tenant.updated': tenant.meta({ description: 'A tenant was renamed', examples: examples.tenant }),
+
+  'member.added': member.meta({ description: 'A user became a member', examples: examples.member }),
+  'member.suspended': member.meta({ description: 'A member lost all rights for now', examples: examples.member }),
+  'member.reactivated': member.meta({ description: 'A member got the rights back', examples: examples.member }),
+  'member.removed': member.meta({ description: 'A user was taken off the team', examples: examples.member }),
+  'member.left': member.meta({ description: 'A user left the team', examples: examples.member }),
+  'ownership.transferred': z.object({ from: z.string(), to: z.string() }).meta({
+    description: 'An owner made another member one instead of themselves',
+    examples: [{ from: 'olga', to: 'otto' }],
+  }),
+
+  'assignment.created': assignment.meta({ description: 'A member was given a role', examples: examples.assignment }),
+  'assignment.updated': assignment.meta({
+    description: 'The end of a role of a member changed',
+    examples: examples.assignment,
+  }),
+  'assignment.deleted': assignment.meta({
+    description: 'A role was taken from a member',
+    examples: examples.assignment,
+  }),
 }

@@ -2,7 +2,7 @@
 import type { RequestContext, RouterOptions } from '@org/core'
 import { type ExpressGuardOptions, expressGuard, expressRouter } from '@org/core/express'
 import type { Request, RequestHandler, Router } from 'express'
-import { permissionGuard, type Row, warnOfClosedRoutes } from './guard.js'
+import { type Row, warnOfClosedRoutes } from './guard.js'
 import type { ActionOf, ResourceOf, Resources } from './permissions/resources.js'
 import type { Rbac } from './rbac.js'
 
@@ -19,22 +19,28 @@ export interface RequirePermissionOptions extends ExpressGuardOptions {
    * or undefined answers 404.
    */
   row?: (request: Request, context: RequestContext) => Row | Promise<Row>
+  /** The fields that the request reads or writes, for rights over some fields: `(req) => Object.keys(req.body)`. */
+  fields?: (request: Request, context: RequestContext) => readonly string[] | Promise<readonly string[]>
 }
 
 /**
  * Lets a request pass to a route of the host's own if the caller has the permission: 401 without an identity, 403
  * naming the action and the resource otherwise. Handlers behind it read the context with `contextOf(req)` from '@org/rbac'.
  *
- * @throws ProblemError `setup_error` at once for a resource or an action that the catalog does not know.
+ * @throws ProblemError `setup_error` at once for a resource or an action that the catalog does not know, and for a guard
+ *   without `row` or `fields` where a role of the host's has the right over some rows or fields only.
  */
 export function requirePermission<R extends Resources, Resource extends ResourceOf<R>>(
   rbac: Rbac<R>,
   resource: Resource,
   action: ActionOf<R, Resource>,
-  { row, ...options }: RequirePermissionOptions,
+  { row, fields, ...options }: RequirePermissionOptions,
 ): RequestHandler {
-  const check = permissionGuard(rbac.catalog, resource, action)
+  const check = rbac.guard(resource, action, { row: row !== undefined, fields: fields !== undefined })
   return expressGuard({ ...options, logger: rbac.http.runtime.logger }, (context, request) =>
-    check(context, row && (() => row(request, context))),
+    check(context, {
+      row: row && (() => row(request, context)),
+      fields: fields && (() => fields(request, context)),
+    }),
   )
 }

@@ -14,7 +14,8 @@ export {
   type Scope,
   type Tx,
 } from '@org/core'
-export type { Assignment, AssignmentQuery, AssignRole } from './assignments/schema.js'
+export type { Access, AccessSource } from './access.js'
+export type { Assignment, AssignmentQuery, AssignRole, Instance, UnassignRole } from './assignments/schema.js'
 export type { Assignments } from './assignments/service.js'
 export type { AssignmentFilter, AssignmentStore, ReadOptions } from './assignments/store.js'
 export type { AuditEntry, AuditQuery, AuditResource, LogAuditEntry, Outcome } from './audit/schema.js'

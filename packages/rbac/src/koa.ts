@@ -3,7 +3,7 @@ import type Router from '@koa/router'
 import type { RequestContext, RouterOptions } from '@org/core'
 import { type KoaGuardOptions, koaGuard, koaRouter } from '@org/core/koa'
 import type { Context, Middleware } from 'koa'
-import { permissionGuard, type Row, warnOfClosedRoutes } from './guard.js'
+import { type Row, warnOfClosedRoutes } from './guard.js'
 import type { ActionOf, ResourceOf, Resources } from './permissions/resources.js'
 import type { Rbac } from './rbac.js'
 
@@ -20,22 +20,28 @@ export interface RequirePermissionOptions extends KoaGuardOptions {
    * or undefined answers 404.
    */
   row?: (ctx: Context, context: RequestContext) => Row | Promise<Row>
+  /** The fields that the request reads or writes, for rights over some fields: `(ctx) => Object.keys(ctx.request.body)`. */
+  fields?: (ctx: Context, context: RequestContext) => readonly string[] | Promise<readonly string[]>
 }
 
 /**
  * Lets a request pass to a route of the host's own if the caller has the permission: 401 without an identity, 403
  * naming the action and the resource otherwise. Handlers behind it read the context with `contextOf(ctx)` from '@org/rbac'.
  *
- * @throws ProblemError `setup_error` at once for a resource or an action that the catalog does not know.
+ * @throws ProblemError `setup_error` at once for a resource or an action that the catalog does not know, and for a guard
+ *   without `row` or `fields` where a role of the host's has the right over some rows or fields only.
  */
 export function requirePermission<R extends Resources, Resource extends ResourceOf<R>>(
   rbac: Rbac<R>,
   resource: Resource,
   action: ActionOf<R, Resource>,
-  { row, ...options }: RequirePermissionOptions,
+  { row, fields, ...options }: RequirePermissionOptions,
 ): Middleware {
-  const check = permissionGuard(rbac.catalog, resource, action)
+  const check = rbac.guard(resource, action, { row: row !== undefined, fields: fields !== undefined })
   return koaGuard({ ...options, logger: rbac.http.runtime.logger }, (context, ctx) =>
-    check(context, row && (() => row(ctx, context))),
+    check(context, {
+      row: row && (() => row(ctx, context)),
+      fields: fields && (() => fields(ctx, context)),
+    }),
   )
 }

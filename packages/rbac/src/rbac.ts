@@ -8,24 +8,31 @@ import {
   type RuntimeOptions,
   warnOfMemory,
 } from '@org/core'
+import { createAccess } from './access.js'
 import { assignmentRoutes } from './assignments/routes.js'
-import { type Assignments, createAssignments } from './assignments/service.js'
+import { type Assignments, createAssignments, createAssignmentWriter } from './assignments/service.js'
 import { auditRoutes } from './audit/routes.js'
 import { type Audit, createAudit } from './audit/service.js'
 import { createContext, type Identify } from './context.js'
-import type { Deps } from './deps.js'
+import { createChange, type Deps } from './deps.js'
 import type { rbacEvents } from './events.js'
+import { type Given, type PermissionGuard, permissionGuard } from './guard.js'
+import { memberRoutes } from './members/routes.js'
+import { createMembers, type Members } from './members/service.js'
 import { Catalog } from './permissions/catalog.js'
+import { createCeiling } from './permissions/ceiling.js'
 import { type PredefinedResources, predefinedResources } from './permissions/predefined.js'
 import type { Resources } from './permissions/resources.js'
 import { permissionRoutes } from './permissions/routes.js'
 import { createPermissions, type Permissions } from './permissions/service.js'
-import { RoleCatalog } from './roles/catalog.js'
+import { predefinedBook } from './roles/catalog.js'
 import { roleRoutes } from './roles/routes.js'
 import type { RoleDefinitions } from './roles/schema.js'
 import { createRoles, type Roles } from './roles/service.js'
 import { memoryStorage } from './storage/memory/index.js'
 import type { RbacStorage } from './storage/port.js'
+import { tenantRoutes } from './tenants/routes.js'
+import { createTenants, type Tenants } from './tenants/service.js'
 
 export interface RbacOptions<R extends Resources> extends RuntimeOptions {
   /** The catalog; {@link predefinedResources} unless told. */
@@ -41,6 +48,8 @@ export interface RbacOptions<R extends Resources> extends RuntimeOptions {
 export interface Rbac<R extends Resources = PredefinedResources> extends Permissions<R> {
   readonly roles: Roles
   readonly assignments: Assignments
+  readonly tenants: Tenants
+  readonly members: Members
   readonly audit: Audit
   /**
    * Makes the `context` that every router and guard wants, from who is signed in: `rbac.context((req) => …)`. A member
@@ -49,6 +58,8 @@ export interface Rbac<R extends Resources = PredefinedResources> extends Permiss
    * @throws ProblemError `setup_error`, on a request, if `identify` answers ids that are none.
    */
   context<Request>(identify: Identify<Request>): (request: Request) => Promise<RequestContext | null>
+  /** What `requirePermission` stands on: checks the names at once, and a context when it is called. */
+  guard(resource: string, action: string, given: Given): PermissionGuard
   /** The resources and actions that there are. */
   readonly catalog: Catalog
   /** For the routers, and for `openapi` of @org/core. */
@@ -66,30 +77,39 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
   const storage = options.storage ?? memoryStorage()
   const catalog = new Catalog(options.resources ?? predefinedResources)
   const audit = createAudit({ storage, runtime })
+  const book = predefinedBook(catalog, options.roles)
+  const access = createAccess({ storage, runtime, catalog, roles: book })
   const deps: Deps = {
-    storage,
-    runtime,
-    catalog,
-    roles: new RoleCatalog(catalog, options.roles),
+    ...{ storage, runtime, catalog, roles: book, access },
     emit: createEmit<typeof rbacEvents>(runtime, audit.sink, options.events),
+    ceiling: createCeiling({ roles: book, runtime }),
+    change: createChange({ storage, access }),
   }
+  const writer = createAssignmentWriter(deps)
   const roles = createRoles(deps)
-  const assignments = createAssignments(deps)
-  const { me, check, abilityOf, ...permissions } = createPermissions<R>(deps)
+  const assignments = createAssignments(deps, writer)
+  const tenants = createTenants(deps, writer)
+  const members = createMembers(deps, writer)
+  const { me, check, checkAll, explainTo, abilityOf, ...permissions } = createPermissions<R>(deps)
 
   return {
     ...permissions,
     roles,
     assignments,
+    tenants,
+    members,
     audit,
     context: createContext(abilityOf),
+    guard: (resource, action, given) => permissionGuard(catalog, book, resource, action, given),
     catalog,
     http: {
       name: 'rbac',
       routes: [
-        ...permissionRoutes({ me, check }),
+        ...permissionRoutes({ me, check, checkAll, explainTo }),
         ...roleRoutes(roles),
         ...assignmentRoutes(assignments),
+        ...memberRoutes(members),
+        ...tenantRoutes(tenants),
         ...auditRoutes(audit),
       ],
       runtime,

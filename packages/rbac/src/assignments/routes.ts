@@ -1,6 +1,6 @@
 import { coreErrors, pageOf, type Route, route } from '@org/core'
 import { rbacErrors } from '../errors.js'
-import { AssignmentQuery, AssignmentView, AssignRole } from './schema.js'
+import { AssignmentQuery, AssignmentView, AssignRoleBody, UnassignParams } from './schema.js'
 import type { Assignments } from './service.js'
 
 export function assignmentRoutes(assignments: Assignments): Route[] {
@@ -20,13 +20,14 @@ export function assignmentRoutes(assignments: Assignments): Route[] {
       method: 'POST',
       path: '/assignments',
       summary: 'Give a member a role',
-      description: 'Answers the same assignment if the member has the role already.',
+      description:
+        'Answers the same assignment if the member has the role already, with its end changed to the one given.',
       can: ['create', 'team'],
-      body: AssignRole,
+      body: AssignRoleBody,
       status: 201,
       idempotent: true,
       response: AssignmentView,
-      errors: [rbacErrors.exceeds_own_rights],
+      errors: [rbacErrors.exceeds_own_rights, rbacErrors.last_owner],
       handler: ({ body }, ctx) => assignments.assign(ctx, body),
     }),
     route({
@@ -35,7 +36,7 @@ export function assignmentRoutes(assignments: Assignments): Route[] {
       path: '/assignments',
       summary: 'Take a role from a member',
       can: ['delete', 'team'],
-      query: AssignRole,
+      query: UnassignParams,
       errors: [coreErrors.not_found, rbacErrors.exceeds_own_rights, rbacErrors.last_owner],
       handler: ({ query }, ctx) => assignments.unassign(ctx, query),
     }),

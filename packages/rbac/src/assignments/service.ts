@@ -1,112 +1,154 @@
-import { checkScope, coreErrors, type Page, paginate, parse, type Scope } from '@org/core'
+import { checkScope, coreErrors, type Page, paginate, parse, type Scope, type Tx } from '@org/core'
 import type { Deps } from '../deps.js'
-import { rbacErrors } from '../errors.js'
+import { keepOwner, ownerRolesOf, ownersOf } from '../members/owners.js'
+import { rulesOfRoles } from '../permissions/ceiling.js'
+import type { RoleBook } from '../roles/book.js'
 import type { RbacStores } from '../storage/port.js'
-import { ceilingOf } from './ceiling.js'
-import { type Assignment, AssignmentQuery, AssignmentView, AssignRole } from './schema.js'
+import { type Assignment, AssignmentQuery, AssignmentView, AssignRole, type Instance, UnassignRole } from './schema.js'
 
 export interface Assignments {
   /**
-   * Gives a member a role, and answers the assignment; the one that is there if the member has it already. Emits
-   * `assignment.created`.
+   * Gives a member a role, in the tenant as a whole or, with `on`, over one thing; for ever or until `expiresAt`.
+   * Whoever is no member yet becomes one. Answers the same assignment if the member has it already, with the new end if
+   * that differs. Emits `assignment.created` or `assignment.updated`.
    *
-   * @throws ProblemError `invalid_input` for an unknown role, with the known ones; `exceeds_own_rights` if the actor
-   *   lacks a right of the role, or changes an owner without holding an owner's rights.
+   * @throws ProblemError `invalid_input` for an unknown role or resource, with the known ones, or an end that has
+   *   passed; `exceeds_own_rights` if the actor lacks a right of the role, or changes an owner without holding an
+   *   owner's rights; `last_owner` if the last owner's role is given an end.
    */
   assign(scope: Scope, input: AssignRole): Promise<Assignment>
   /**
-   * Takes a role from a member, also one that the host no longer defines. Emits `assignment.deleted`.
+   * Takes a role from a member, also one that is no longer defined. Emits `assignment.deleted`.
    *
    * @throws ProblemError `invalid_input` for an unknown role; `not_found` if the member does not have it; `last_owner`
    *   if the tenant would be left without an owner, whoever asks; `exceeds_own_rights` if the member is an owner and the
    *   actor lacks a right of theirs.
    */
-  unassign(scope: Scope, input: AssignRole): Promise<void>
+  unassign(scope: Scope, input: UnassignRole): Promise<void>
   /**
-   * Who has which role in the tenant, the newest first; also by a role that the host no longer defines.
+   * Who has which role in the tenant, the newest first, also of a role that is no longer defined and after its end.
    *
    * @throws ProblemError `invalid_input`.
    */
   list(scope: Scope, query?: AssignmentQuery): Promise<Page<Assignment>>
 }
 
-export function createAssignments({ storage, roles, runtime, emit }: Omit<Deps, 'catalog'>): Assignments {
-  const ownerRoles = roles.owners()
+/** Writes assignments for the services that change a team; each checks its own rules first. */
+export interface AssignmentWriter {
+  add(scope: Scope, stores: RbacStores, tx: Tx, assignment: Omit<Assignment, 'id' | 'tenantId'>): Promise<Assignment>
+  remove(scope: Scope, stores: RbacStores, tx: Tx, assignment: Assignment): Promise<void>
+}
 
-  /** The tenant's owner assignments, which nobody else changes until the transaction ends. */
-  const ownersOf = (tenantId: string, stores: RbacStores) =>
-    stores.assignments.ofRoles(
-      tenantId,
-      ownerRoles.map(({ key }) => key),
-      { lock: true },
-    )
+export function createAssignmentWriter({ runtime, emit }: Pick<Deps, 'runtime' | 'emit'>): AssignmentWriter {
+  const about = ({ id, userId, role }: Assignment) => ({
+    resource: { type: 'assignment', id },
+    data: { assignmentId: id, userId, role },
+  })
+  return {
+    async add(scope, stores, tx, draft) {
+      const { tenantId } = scope
+      const { userId, createdAt, expiresAt } = draft
+      const member = { id: runtime.id('mem'), tenantId, userId, status: 'active' as const, createdAt }
+      await stores.members.insertOrFind(member)
+      const assignment: Assignment = { id: runtime.id('asg'), tenantId, ...draft }
+      const found = await stores.assignments.insertOrFind(assignment)
+      if (!found) {
+        const after = AssignmentView.parse(assignment)
+        await emit(scope, { type: 'assignment.created', ...about(assignment), after }, tx)
+        return assignment
+      }
+      if (found.expiresAt === expiresAt) return found
+      await stores.assignments.setExpiry(found.id, expiresAt)
+      const changed = { ...found, expiresAt }
+      const [before, after] = [AssignmentView.parse(found), AssignmentView.parse(changed)]
+      await emit(scope, { type: 'assignment.updated', ...about(found), before, after }, tx)
+      return changed
+    },
+    async remove(scope, stores, tx, assignment) {
+      await stores.assignments.remove(assignment.id)
+      const before = AssignmentView.parse(assignment)
+      await emit(scope, { type: 'assignment.deleted', ...about(assignment), before }, tx)
+    },
+  }
+}
 
-  /** The owner roles that one of them has. */
-  const heldBy = (userId: string, owners: Assignment[]) =>
-    ownerRoles.filter(({ key }) => owners.some((owner) => owner.userId === userId && owner.role === key))
+export function createAssignments(deps: Deps, writer: AssignmentWriter): Assignments {
+  const { storage, catalog, roles, runtime, ceiling, change } = deps
+  const bookOf = async (stores: RbacStores, tenantId: string) =>
+    roles.with(await stores.policies.current(tenantId, { lock: true }))
 
   return {
     async assign(scope, input) {
       const { tenantId } = checkScope(scope)
-      const { userId, role: key } = parse(AssignRole, input)
-      const role = roles.known(key)
-      return storage.run(async (stores, tx) => {
-        await stores.tenants.lock(tenantId)
-        const ceiling = ceilingOf(scope, stores.assignments, roles)
-        if (ceiling) await ceiling.require([role, ...heldBy(userId, await ownersOf(tenantId, stores))])
-
-        const id = runtime.id('asg')
-        const assignment = { id, tenantId, userId, role: key, createdAt: runtime.clock.now() }
-        const found = await stores.assignments.insertOrFind(assignment)
-        if (found) return found
-        const resource = { type: 'assignment', id }
-        const data = { assignmentId: id, userId, role: key }
-        const after = AssignmentView.parse(assignment)
-        await emit(scope, { type: 'assignment.created', resource, data, after }, tx)
+      const { userId, role: key, on = null, expiresAt = null } = parse(AssignRole, input)
+      const now = runtime.clock.now()
+      if (on) catalog.checkResource(on.resource, '/on/resource')
+      if (expiresAt !== null && expiresAt <= now) {
+        throw coreErrors.invalid_input({ errors: [{ pointer: '/expiresAt', detail: 'must be in the future' }] })
+      }
+      return change(scope, async (stores, tx) => {
+        const book = await bookOf(stores, tenantId)
+        const role = book.known(key)
+        const owned = await ownerRolesOf(stores, book, tenantId, userId)
+        const wanted = [...rulesOfRoles(book, [role], expiresAt), ...rulesOfRoles(book, owned)]
+        await ceiling.require(scope, stores, wanted, namesOf([role, ...owned]))
+        const owners = owned.length > 0 && expiresAt !== null ? await ownersOf(stores, book, tenantId) : []
+        const draft = { userId, role: key, roleId: role.id, on, expiresAt, createdAt: now }
+        const assignment = await writer.add(scope, stores, tx, draft)
+        if (owners.length > 0) keepOwner(owners, await ownersOf(stores, book, tenantId))
         return assignment
-      }, scope.tx)
+      })
     },
 
     async unassign(scope, input) {
       const { tenantId } = checkScope(scope)
-      const { userId, role: key } = parse(AssignRole, input)
-      await storage.run(async (stores, tx) => {
-        await stores.tenants.lock(tenantId)
-        const owners = await ownersOf(tenantId, stores)
-        await ceilingOf(scope, stores.assignments, roles)?.require(heldBy(userId, owners))
-
-        const found = await stores.assignments.lock(tenantId, userId, key)
-        if (!found) {
-          // A role that the host no longer defines is unknown only if nobody is to lose it.
-          const { name } = roles.known(key)
-          throw coreErrors.not_found({ detail: `"${userId}" does not have the role "${name}".` })
-        }
-        if (owners.length === 1 && owners[0]?.id === found.id) {
-          throw rbacErrors.last_owner({ detail: `"${userId}" is the last owner; make somebody else one first.` })
-        }
-        await stores.assignments.remove(found.id)
-        const resource = { type: 'assignment', id: found.id }
-        const data = { assignmentId: found.id, userId, role: key }
-        const before = AssignmentView.parse(found)
-        await emit(scope, { type: 'assignment.deleted', resource, data, before }, tx)
-      }, scope.tx)
+      const { userId, role: key, on = null } = parse(UnassignRole, input)
+      await change(scope, async (stores, tx) => {
+        const book = await bookOf(stores, tenantId)
+        const owned = await ownerRolesOf(stores, book, tenantId, userId)
+        await ceiling.require(scope, stores, rulesOfRoles(book, owned), namesOf(owned))
+        const assignments = await stores.assignments.ofUser(tenantId, userId, { lock: true })
+        const found = assignments.filter(({ role, on: other }) => role === key && isSame(on, other))
+        if (found.length === 0) throw notHeld(book, userId, key)
+        const owners = await ownersOf(stores, book, tenantId)
+        for (const assignment of found) await writer.remove(scope, stores, tx, assignment)
+        const gone = new Set(found.map(({ id }) => id))
+        keepOwner(
+          owners,
+          owners.filter(({ id }) => !gone.has(id)),
+        )
+      })
     },
 
     async list(scope, query = {}) {
       const { tenantId } = checkScope(scope)
       const { userId, role, ...page } = parse(AssignmentQuery, query)
-      const found = await storage.read(
-        ({ assignments }) =>
-          paginate(
-            page,
-            ['string'],
-            (slice) => assignments.list(tenantId, { userId, role }, slice),
-            (last) => [last.id],
-          ),
-        scope.tx,
-      )
-      if (role !== undefined && found.data.length === 0) roles.known(role)
-      return found
+      return storage.read(async (stores) => {
+        const found = await paginate(
+          page,
+          ['string'],
+          (slice) => stores.assignments.list(tenantId, { userId, role }, slice),
+          (last) => [last.id],
+        )
+        if (role !== undefined && found.data.length === 0)
+          roles.with(await stores.policies.current(tenantId)).known(role)
+        return found
+      }, scope.tx)
     },
   }
+}
+
+/** For the sentence that says what somebody may not hand out. */
+export function namesOf(roles: readonly { key: string }[]): string {
+  return [...new Set(roles.map(({ key }) => `"${key}"`))].join(', ')
+}
+
+/** A role that is no longer defined is unknown only if nobody is to lose it. */
+function notHeld(book: RoleBook, userId: string, key: string) {
+  const { name } = book.known(key)
+  return coreErrors.not_found({ detail: `"${userId}" does not have the role "${name}".` })
+}
+
+function isSame(one: Instance | null, other: Instance | null): boolean {
+  return one?.resource === other?.resource && one?.id === other?.id
 }

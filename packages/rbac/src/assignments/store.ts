@@ -12,15 +12,18 @@ export interface ReadOptions {
 }
 
 export interface AssignmentStore {
-  /** Null if it was written; the assignment that is there if the member has the role. */
+  /** Null if it was written; the assignment that is there if the member has the role, on the same thing. */
   insertOrFind(assignment: Assignment): Promise<Assignment | null>
+  setExpiry(id: string, expiresAt: number | null): Promise<void>
   remove(id: string): Promise<void>
-  /** Reads one for a decision, as with `lock`. */
-  lock(tenantId: string, userId: string, role: string): Promise<Assignment | null>
   /** All of one member, the oldest first. */
   ofUser(tenantId: string, userId: string, options?: ReadOptions): Promise<Assignment[]>
-  /** All of these roles in the tenant. */
-  ofRoles(tenantId: string, roles: readonly string[], options?: ReadOptions): Promise<Assignment[]>
-  /** The newest first. */
+  /** All of these members, the oldest first. */
+  ofUsers(tenantId: string, userIds: readonly string[]): Promise<Assignment[]>
+  /** All of one user in these tenants. */
+  inTenants(userId: string, tenantIds: readonly string[]): Promise<Assignment[]>
+  /** All of these roles in the tenant, by their ids. */
+  ofRoles(tenantId: string, roleIds: readonly string[], options?: ReadOptions): Promise<Assignment[]>
+  /** The newest first; by the role's key. */
   list(tenantId: string, filter: AssignmentFilter, slice: Slice): Promise<Assignment[]>
 }

@@ -1,10 +1,19 @@
 import { idempotencyMigration, type Migration } from '@org/core/knex'
 import { tenants } from './0001-tenants.js'
-import { assignments } from './0002-assignments.js'
+import { members } from './0002-members.js'
+import { assignments } from './0003-assignments.js'
 import { auditEntries } from './0003-audit-entries.js'
+import { policies } from './0020-policies.js'
 
 /** Goes before every table name unless the host says otherwise. */
 export const defaultPrefix = 'rbac_'
 
 /** The steps in order, to look at; `migrate` applies them. Released ones never change; new ones go to the end. */
-export const migrations: readonly Migration[] = [idempotencyMigration, tenants, assignments, auditEntries]
+export const migrations: readonly Migration[] = [
+  idempotencyMigration,
+  tenants,
+  members,
+  assignments,
+  auditEntries,
+  policies,
+]

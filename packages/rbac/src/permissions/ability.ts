@@ -6,13 +6,16 @@ import {
   fieldPatternMatcher,
   type MongoAbility,
   type MongoQuery,
-  mongoQueryMatcher,
   type RawRuleOf,
   type SubjectType,
 } from '@casl/ability'
+import type { Authority } from './authority.js'
 import type { Catalog } from './catalog.js'
+import { conditionsMatcher } from './conditions/matcher.js'
+import { fillVariables, type Variables } from './conditions/variables.js'
 import { parsePermission } from './permission.js'
 import type { ActionOf, ResourceOf, Resources } from './resources.js'
+import type { HeldRule } from './rule.js'
 
 type Row<Resource extends string> = Record<PropertyKey, unknown> & ForcedSubject<Resource>
 
@@ -37,7 +40,7 @@ class CatalogAbility extends Ability<AbilityTuple, MongoQuery> {
   readonly #catalog: Catalog
 
   constructor(catalog: Catalog, rules: Rule[]) {
-    super(rules, { conditionsMatcher: mongoQueryMatcher, fieldMatcher: fieldPatternMatcher })
+    super(rules, { conditionsMatcher, fieldMatcher: fieldPatternMatcher })
     this.#catalog = catalog
   }
 
@@ -60,24 +63,32 @@ class CatalogAbility extends Ability<AbilityTuple, MongoQuery> {
   }
 }
 
-/** Allows come before denies, whatever role they come from: in CASL the last rule that matches decides. */
-export function createAbility(catalog: Catalog, rules: readonly Rule[]): MongoAbility {
+/** The rule that a CASL rule was made of, for whoever explains a decision. */
+export type RuleOrigins = ReadonlyMap<Rule, HeldRule>
+
+/**
+ * An authority as CASL has it. Allows come before denies, whatever role they come from: in CASL the last rule that
+ * matches decides.
+ */
+export function createAbility(
+  catalog: Catalog,
+  { rules, userId, tenantId }: Pick<Authority, 'rules' | 'userId' | 'tenantId'>,
+): { ability: MongoAbility; origins: RuleOrigins } {
+  const origins = new Map(rules.map((held) => [rawRuleOf(held, { userId, tenantId }), held]))
+  const raw = [...origins.keys()]
   const denies = (rule: Rule) => rule.inverted === true
-  return new CatalogAbility(catalog, [...rules.filter((rule) => !denies(rule)), ...rules.filter(denies)])
+  const ability = new CatalogAbility(catalog, [...raw.filter((rule) => !denies(rule)), ...raw.filter(denies)])
+  return { ability, origins }
 }
 
-/** Permissions in CASL's words: `*` in a permission is `manage` as an action and `all` as a subject. */
-export function rulesOf(permissions: readonly string[]): Rule[] {
-  return [...new Set(permissions)].flatMap((permission) => {
-    const parts = parsePermission(permission)
-    if (!parts) return []
-    const { resource, action } = parts
-    return [{ action: action === '*' ? 'manage' : action, subject: resource === '*' ? 'all' : resource }]
-  })
-}
-
-/** A copy of the row that CASL takes for this resource. The row itself is left alone: it may be frozen or the host's. */
-export function asSubject<Resource extends string>(resource: Resource, row: object): ForcedSubject<Resource> & object {
-  const own = { ...Object.getOwnPropertyDescriptors(row), [tag]: { value: resource } }
-  return Object.create(Object.getPrototypeOf(row), own)
+/** A rule in CASL's words: `*` in a permission is `manage` as an action and `all` as a subject. */
+function rawRuleOf({ effect, permission, when, fields }: HeldRule, variables: Variables): Rule {
+  const { resource, action } = parsePermission(permission) ?? { resource: '', action: '' }
+  return {
+    action: action === '*' ? 'manage' : action,
+    subject: resource === '*' ? 'all' : resource,
+    ...(effect === 'deny' && { inverted: true }),
+    ...(when && { conditions: fillVariables(when, variables) }),
+    ...(fields && { fields: [...fields] }),
+  }
 }

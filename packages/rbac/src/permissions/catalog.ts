@@ -1,5 +1,5 @@
 /** The catalog of resources as it is looked up. */
-import { unknownValue } from '@org/core'
+import { type Ability, allows, unknownValue } from '@org/core'
 import { matchesPermission, parsePermission } from './permission.js'
 import { defineResources, type Resources } from './resources.js'
 
@@ -29,6 +29,11 @@ export class Catalog {
     return this.#actions.has(resource)
   }
 
+  /** @throws ProblemError `invalid_input` at the pointer, with the known resources. */
+  checkResource(resource: string, pointer: string): void {
+    if (!this.#actions.has(resource)) throw unknownValue(pointer, String(resource), this.#actions.keys())
+  }
+
   /** @throws ProblemError `invalid_input` at `/resource` or `/action`, with the known values. */
   check(resource: string, action: string): void {
     const actions = this.#actions.get(resource)
@@ -48,6 +53,13 @@ export class Catalog {
     }
     if (action === '*' || actions.has(action)) return null
     return `unknown action "${action}" in "${permission}"; known actions: ${known(actions)}`
+  }
+
+  /** All that an ability allows on every row and field, as concrete permissions, sorted. */
+  allowedBy(ability: Ability): string[] {
+    return this.#concrete
+      .filter(({ resource, action }) => allows(ability, action, resource))
+      .map(({ permission }) => permission)
   }
 
   /** All that these permissions grant, as concrete permissions, sorted. */

@@ -1,8 +1,18 @@
 import { coreErrors, type Route, route } from '@org/core'
-import { CheckPermission, CheckResultView, MeView } from './schema.js'
+import {
+  CheckPermission,
+  CheckPermissions,
+  CheckResultsView,
+  CheckResultView,
+  ExplainParams,
+  ExplanationView,
+  MeView,
+} from './schema.js'
 import type { OwnPermissions } from './service.js'
 
-export function permissionRoutes(permissions: Pick<OwnPermissions, 'me' | 'check'>): Route[] {
+export function permissionRoutes(
+  permissions: Pick<OwnPermissions, 'me' | 'check' | 'checkAll' | 'explainTo'>,
+): Route[] {
   return [
     route({
       id: 'rbac.me',
@@ -24,6 +34,30 @@ export function permissionRoutes(permissions: Pick<OwnPermissions, 'me' | 'check
       response: CheckResultView,
       errors: [coreErrors.forbidden],
       handler: ({ body }, ctx) => permissions.check(ctx, body),
+    }),
+    route({
+      id: 'rbac.checkPermissions',
+      method: 'POST',
+      path: '/checks',
+      summary: 'Ask up to 100 such questions at once',
+      description: 'Asking about another member needs the permission team:read.',
+      can: 'authenticated',
+      body: CheckPermissions,
+      response: CheckResultsView,
+      errors: [coreErrors.forbidden],
+      handler: ({ body }, ctx) => permissions.checkAll(ctx, body),
+    }),
+    route({
+      id: 'rbac.explainPermission',
+      method: 'GET',
+      path: '/explain',
+      summary: 'Ask why the caller, or another member, may or may not do something',
+      description: 'Asking about another member needs the permission team:read.',
+      can: 'authenticated',
+      query: ExplainParams,
+      response: ExplanationView,
+      errors: [coreErrors.forbidden],
+      handler: ({ query }, ctx) => permissions.explainTo(ctx, query),
     }),
   ]
 }

@@ -1,15 +1,18 @@
 /** The questions that a host asks of the roles it handed out. */
 import type { MongoAbility } from '@casl/ability'
 import { packRules } from '@casl/ability/extra'
-import { allows, authorize, ExternalId, parse, type RequestContext, type Tx } from '@org/core'
+import { type Ability, type Actor, allows, authorize, ExternalId, parse, type RequestContext, type Tx } from '@org/core'
+import type { Access } from '../access.js'
 import type { Assignment } from '../assignments/schema.js'
 import type { Deps } from '../deps.js'
 import { defaultTenantId } from '../tenants/default.js'
-import { createAbility, type RbacAbility, rulesOf } from './ability.js'
-import { allowsRow } from './decide.js'
+import { createAbility, type RbacAbility } from './ability.js'
+import { authorityOf, unexpired } from './authority.js'
+import { explain } from './explain.js'
 import { type ConcretePermission, matchesPermission } from './permission.js'
 import type { ActionOf, ResourceOf, Resources } from './resources.js'
-import type { CheckPermission, Explanation, Me } from './schema.js'
+import type { Rule } from './rule.js'
+import type { CheckPermission, CheckPermissions, Explanation, Me } from './schema.js'
 
 export interface AskOptions {
   /** {@link defaultTenantId} unless told. */
@@ -19,13 +22,26 @@ export interface AskOptions {
 }
 
 export interface CheckOptions extends AskOptions {
-  /** The row that it is about, for rules that depend on it. */
+  /** The row that it is about, for rights over some rows. */
   row?: object | undefined
+  /** The fields that are read or written, for rights over some fields. */
+  fields?: readonly string[] | undefined
 }
+
+/** One question of `checkMany`. */
+export type Check<R extends Resources> = {
+  [Resource in ResourceOf<R>]: {
+    resource: Resource
+    action: ActionOf<R, Resource>
+    row?: object | undefined
+    fields?: readonly string[] | undefined
+  }
+}[ResourceOf<R>]
 
 export interface Permissions<R extends Resources> {
   /**
-   * Whether a user may do this, by the roles held in the tenant.
+   * Whether a user may do this, by the roles held in the tenant. A right over some rows or some fields counts only when
+   * `row` or `fields` say which.
    *
    * @throws ProblemError `invalid_input` for a resource or an action that the catalog does not know.
    */
@@ -35,12 +51,22 @@ export interface Permissions<R extends Resources> {
     action: ActionOf<R, Resource>,
     options?: CheckOptions,
   ): Promise<boolean>
-  /** All that a user's roles grant, as a sorted list without wildcards: an owner's is the whole catalog. */
+  /**
+   * Many questions about one user, answered in their order.
+   *
+   * @throws ProblemError `invalid_input` as `checkPermission`.
+   */
+  checkMany(userId: string, checks: readonly Check<R>[], options?: AskOptions): Promise<boolean[]>
+  /**
+   * All that a user's roles grant on every row and field, as a sorted list without wildcards: an owner's is the whole
+   * catalog.
+   */
   getUserPermissions(userId: string, options?: AskOptions): Promise<ConcretePermission<R>[]>
   /** The user's CASL ability in a tenant, for CASL's own tools. It says no to whatever the catalog does not know. */
   abilityFor(who: { userId: string } & AskOptions): Promise<RbacAbility<R>>
   /**
-   * Why: the decision, and the assignment, role and permission behind it.
+   * Why: the decision, and the rule, role, assignment and policy version behind it; after a no also the roles that would
+   * have allowed it.
    *
    * @throws ProblemError `invalid_input` as `checkPermission`.
    */
@@ -48,103 +74,146 @@ export interface Permissions<R extends Resources> {
     userId: string,
     resource: Resource,
     action: ActionOf<R, Resource>,
-    options?: AskOptions,
+    options?: CheckOptions,
   ): Promise<Explanation>
   /**
-   * The ids of all users whose roles in the tenant grant this, sorted.
+   * The ids of all users who may do this in the tenant, sorted; with `row` or `fields`, on that row and those fields.
    *
    * @throws ProblemError `invalid_input` as `checkPermission`.
    */
   whoCan<Resource extends ResourceOf<R>>(
     resource: Resource,
     action: ActionOf<R, Resource>,
-    options?: AskOptions,
+    options?: CheckOptions,
   ): Promise<string[]>
 }
 
 /** What the routes and the request context ask beyond that. */
 export interface OwnPermissions {
-  abilityOf(userId: string, ask: AskOptions): Promise<MongoAbility>
+  abilityOf(who: { tenantId: string; actor: Actor }, tx: Tx | undefined): Promise<MongoAbility>
   me(context: RequestContext): Promise<Me>
   check(context: RequestContext, question: CheckPermission): Promise<{ allowed: boolean }>
+  checkAll(context: RequestContext, questions: CheckPermissions): Promise<{ allowed: boolean[] }>
+  explainTo(context: RequestContext, question: CheckPermission): Promise<Explanation>
 }
 
 export function createPermissions<R extends Resources>(
-  deps: Pick<Deps, 'storage' | 'catalog' | 'roles'>,
+  deps: Pick<Deps, 'storage' | 'runtime' | 'catalog' | 'roles' | 'access'>,
 ): Permissions<R> & OwnPermissions {
-  const { storage, catalog, roles } = deps
+  const { storage, runtime, catalog, roles, access } = deps
 
-  async function held(userId: string, { tenantId = defaultTenantId, tx }: AskOptions): Promise<Assignment[]> {
-    parse(ExternalId, userId, '/userId')
-    parse(ExternalId, tenantId, '/tenantId')
-    const all = await storage.read(({ assignments }) => assignments.ofUser(tenantId, userId), tx)
-    return all.filter(({ role }) => roles.get(role))
+  function accessOf(userId: string, { tenantId = defaultTenantId, tx }: AskOptions): Promise<Access> {
+    checkUser(userId, tenantId)
+    return access.of({ tenantId, actor: { type: 'user', id: userId } }, tx)
   }
 
-  async function granted(userId: string, ask: AskOptions): Promise<string[]> {
-    return roles.permissions((await held(userId, ask)).map(({ role }) => role))
+  /** The ability that answers a caller's question: their own, or, for whoever may read the team, a member's. */
+  async function abilityAsked(context: RequestContext, userId: string | undefined): Promise<Ability> {
+    const { tenantId, actor, ability, tx } = context
+    if (userId === undefined || (actor.type === 'user' && userId === actor.id)) return ability
+    authorize(context, 'read', 'team')
+    return (await accessOf(userId, { tenantId, tx })).ability
   }
 
-  async function abilityOf(userId: string, ask: AskOptions): Promise<MongoAbility> {
-    return createAbility(catalog, rulesOf(await granted(userId, ask)))
+  async function explanation(
+    userId: string,
+    resource: string,
+    action: string,
+    ask: CheckOptions,
+  ): Promise<Explanation> {
+    const { tenantId = defaultTenantId, tx, ...about } = ask
+    catalog.check(resource, action)
+    checkUser(userId, tenantId)
+    return storage.read(async (stores) => {
+      const book = roles.with(await stores.policies.current(tenantId))
+      const [suspended] = await stores.members.suspended(tenantId, [userId])
+      const held = suspended ? [] : await stores.assignments.ofUser(tenantId, userId)
+      const assignments = unexpired(held, runtime.clock.now())
+      const actor = { type: 'user' as const, id: userId }
+      const authority = authorityOf(book, { tenantId, actor, userId }, assignments)
+      const own = { authority, ...createAbility(catalog, authority) }
+      const asked = { access: own, resource, action, about, book, assignments, suspended: suspended !== undefined }
+      return explain(catalog, asked)
+    }, tx)
   }
 
   return {
-    abilityOf,
+    abilityOf: async (who, tx) => (await access.of(who, tx)).ability,
 
-    async checkPermission(userId, resource, action, { row, ...ask } = {}) {
+    async checkPermission(userId, resource, action, options = {}) {
       catalog.check(resource, action)
-      return allowsRow(await abilityOf(userId, ask), action, resource, row)
+      const { ability } = await accessOf(userId, options)
+      return allows(ability, action, resource, options)
+    },
+
+    async checkMany(userId, checks, ask = {}) {
+      for (const { resource, action } of checks) catalog.check(resource, action)
+      const { ability } = await accessOf(userId, ask)
+      return checks.map(({ resource, action, ...about }) => allows(ability, action, resource, about))
     },
 
     async getUserPermissions(userId, ask = {}) {
+      const { ability } = await accessOf(userId, ask)
       // The catalog was made from R, so that its permissions are R's.
-      return catalog.expand(await granted(userId, ask)) as ConcretePermission<R>[]
+      return catalog.allowedBy(ability) as ConcretePermission<R>[]
     },
 
     async abilityFor({ userId, ...ask }) {
-      return (await abilityOf(userId, ask)) as unknown as RbacAbility<R>
+      return (await accessOf(userId, ask)).ability as unknown as RbacAbility<R>
     },
 
-    async explain(userId, resource, action, ask = {}) {
-      catalog.check(resource, action)
-      const assignments = await held(userId, ask)
-      const grants = assignments.flatMap(({ id, role }) =>
-        roles
-          .permissions([role])
-          .filter((permission) => matchesPermission(permission, resource, action))
-          .map((permission) => ({ assignmentId: id, role, permission })),
-      )
-      const { tenantId = defaultTenantId } = ask
-      const question = { tenantId, userId, resource, action }
-      return { allowed: grants.length > 0, ...question, grants, roles: assignments.map(({ role }) => role) }
-    },
+    explain: (userId, resource, action, ask = {}) => explanation(userId, resource, action, ask),
 
-    async whoCan(resource, action, { tenantId = defaultTenantId, tx } = {}) {
+    async whoCan(resource, action, { tenantId = defaultTenantId, tx, ...about } = {}) {
       catalog.check(resource, action)
       parse(ExternalId, tenantId, '/tenantId')
-      const grants = (permission: string) => matchesPermission(permission, resource, action)
-      const granting = roles.all().filter(({ permissions }) => permissions.some(grants))
-      const keys = granting.map(({ key }) => key)
-      const found = await storage.read(({ assignments }) => assignments.ofRoles(tenantId, keys), tx)
-      return [...new Set(found.map(({ userId }) => userId))].sort()
+      return storage.read(async (stores) => {
+        const book = roles.with(await stores.policies.current(tenantId))
+        const bears = ({ permission }: Rule) => matchesPermission(permission, resource, action)
+        const bearing = book.every().filter((role) => book.resolve(role).some(bears))
+        const ids = bearing.map(({ id }) => id)
+        const found = unexpired(await stores.assignments.ofRoles(tenantId, ids), runtime.clock.now())
+        const byUser = new Map<string, Assignment[]>()
+        for (const one of found) byUser.set(one.userId, [...(byUser.get(one.userId) ?? []), one])
+        const suspended = new Set(await stores.members.suspended(tenantId, [...byUser.keys()]))
+        const may = ([userId, held]: [string, Assignment[]]) => {
+          const actor = { type: 'user' as const, id: userId }
+          const { ability } = createAbility(catalog, authorityOf(book, { tenantId, actor, userId }, held))
+          return !suspended.has(userId) && allows(ability, action, resource, about)
+        }
+        return [...byUser]
+          .filter(may)
+          .map(([userId]) => userId)
+          .sort()
+      }, tx)
     },
 
-    async me({ tenantId, actor, tx }) {
-      const assignments = actor.type === 'user' ? await held(actor.id, { tenantId, tx }) : []
-      const keys = assignments.map(({ role }) => role)
-      const permissions = roles.permissions(keys)
-      const rules = packRules(rulesOf(permissions))
-      return { tenantId, actor, roles: keys, permissions: catalog.expand(permissions), rules }
+    async me({ tenantId, actor, ability: own, tx }) {
+      const { authority, ability } = await access.of({ tenantId, actor }, tx)
+      const rules = packRules(ability.rules)
+      return { tenantId, actor, roles: [...authority.roles], permissions: catalog.allowedBy(own), rules }
     },
 
-    async check(context, { userId, resource, action }) {
-      const { tenantId, actor, ability: own, tx } = context
+    async check(context, { userId, resource, action, ...about }) {
       catalog.check(resource, action)
-      const oneself = userId === undefined || (actor.type === 'user' && userId === actor.id)
-      if (oneself) return { allowed: allows(own, action, resource) }
-      authorize(context, 'read', 'team')
-      return { allowed: allows(await abilityOf(userId, { tenantId, tx }), action, resource) }
+      return { allowed: allows(await abilityAsked(context, userId), action, resource, about) }
+    },
+
+    async checkAll(context, { userId, checks }) {
+      for (const { resource, action } of checks) catalog.check(resource, action)
+      const ability = await abilityAsked(context, userId)
+      return { allowed: checks.map(({ resource, action, ...about }) => allows(ability, action, resource, about)) }
+    },
+
+    async explainTo(context, { userId = context.actor.id, resource, action, ...about }) {
+      const { tenantId, actor, tx } = context
+      if (actor.type !== 'user' || userId !== actor.id) authorize(context, 'read', 'team')
+      return explanation(userId, resource, action, { tenantId, tx, ...about })
     },
   }
+}
+
+function checkUser(userId: string, tenantId: string): void {
+  parse(ExternalId, userId, '/userId')
+  parse(ExternalId, tenantId, '/tenantId')
 }

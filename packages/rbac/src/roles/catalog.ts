@@ -1,48 +1,47 @@
 /** The roles that the host defined, checked once when the module is made. */
-import { coreErrors, unknownValue } from '@org/core'
+import { coreErrors } from '@org/core'
 import { z } from 'zod'
 import type { Catalog } from '../permissions/catalog.js'
 import { checkName } from '../permissions/resources.js'
+import { RoleBook } from './book.js'
+import { faultsOf } from './check.js'
 import { predefinedRoles } from './predefined.js'
 import { type Role, RoleDefinition } from './schema.js'
 
-export class RoleCatalog {
-  readonly #roles: ReadonlyMap<string, Role>
-
-  /**
-   * Without `definitions`: the predefined roles, with those of their permissions that the catalog knows.
-   *
-   * @throws ProblemError `setup_error` that names the role, what it names wrongly, and the known values.
-   */
-  constructor(catalog: Catalog, definitions?: Readonly<Record<string, unknown>>) {
-    const entries = Object.entries(definitions ?? predefinedWithin(catalog))
-    this.#roles = new Map(entries.map(([key, definition]) => [key, roleOf(catalog, key, definition)]))
+/**
+ * Without `definitions`: the predefined roles, with those of their permissions that the catalog knows.
+ *
+ * @throws ProblemError `setup_error` that names the role, what it names wrongly, and the known values.
+ */
+export function predefinedBook(catalog: Catalog, definitions?: Readonly<Record<string, unknown>>): RoleBook {
+  const entries = Object.entries(definitions ?? predefinedWithin(catalog))
+  const roles = new Map(entries.map(([key, definition]) => [key, read(key, definition)]))
+  for (const role of roles.values()) {
+    const [fault] = faultsOf(catalog, role, (key) => roles.get(key) ?? null)
+    if (fault) throw wrong(role.key, `${fault.detail}`)
   }
+  return new RoleBook([...roles.values()])
+}
 
-  all(): Role[] {
-    return [...this.#roles.values()]
+/** What a definition makes of a role. */
+export function roleOf(
+  definition: z.infer<typeof RoleDefinition>,
+  identity: Pick<Role, 'id' | 'key' | 'custom'>,
+): Role {
+  const { name = identity.key, description = null, inherits = [], permissions = [], rules = [] } = definition
+  return {
+    ...identity,
+    name,
+    description,
+    inherits: [...new Set(inherits)],
+    permissions: [...new Set(permissions.map(plain))],
+    rules: rules.map((rule) => ({ ...rule, permission: plain(rule.permission) })),
   }
+}
 
-  get(key: string): Role | null {
-    return this.#roles.get(key) ?? null
-  }
-
-  /** @throws ProblemError `invalid_input` at `/role`, with the known roles. */
-  known(key: string): Role {
-    const role = this.#roles.get(key)
-    if (!role) throw unknownValue('/role', key, this.#roles.keys())
-    return role
-  }
-
-  /** What these roles grant together. A role that the host no longer defines grants nothing. */
-  permissions(keys: readonly string[]): string[] {
-    return keys.flatMap((key) => this.#roles.get(key)?.permissions ?? [])
-  }
-
-  /** The roles whose holders a tenant may not run out of: `owner`, and any role that grants everything. */
-  owners(): Role[] {
-    return this.all().filter((role) => role.key === 'owner' || role.permissions.includes('*'))
-  }
+/** `*:*` says the same as `*`, which is what everything else looks for. */
+function plain(permission: string): string {
+  return permission === '*:*' ? '*' : permission
 }
 
 function predefinedWithin(catalog: Catalog): Record<string, unknown> {
@@ -54,15 +53,13 @@ function predefinedWithin(catalog: Catalog): Record<string, unknown> {
   return Object.fromEntries(entries)
 }
 
-function roleOf(catalog: Catalog, key: string, definition: unknown): Role {
+function read(key: string, definition: unknown): Role {
   checkName('role', key)
   const parsed = RoleDefinition.safeParse(definition)
-  const complaint = parsed.success
-    ? parsed.data.permissions.map((text) => catalog.whatIsWrong(text)).find((found) => found !== null)
-    : z.prettifyError(parsed.error)
-  if (!parsed.success || complaint) throw coreErrors.setup_error({ detail: `The role "${key}": ${complaint}.` })
-  const { name = key, description = null, permissions } = parsed.data
-  // `*:*` says the same as `*`, which is what everything else looks for.
-  const plain = permissions.map((permission) => (permission === '*:*' ? '*' : permission))
-  return { key, name, description, permissions: [...new Set(plain)] }
+  if (!parsed.success) throw wrong(key, z.prettifyError(parsed.error))
+  return roleOf(parsed.data, { id: key, key, custom: false })
+}
+
+function wrong(key: string, complaint: string) {
+  return coreErrors.setup_error({ detail: `The role "${key}": ${complaint}.` })
 }

@@ -1,32 +1,48 @@
 import { z } from 'zod'
 import type { Permission } from '../permissions/permission.js'
 import type { Resources } from '../permissions/resources.js'
+import { Rule } from '../permissions/rule.js'
 
-/** What a host says about a role. There are no conditions here: a role holds or does not hold a permission. */
+/** What is said about a role, by the host in its code or by a tenant in its policy. */
 export const RoleDefinition = z.strictObject({
   /** For people; the role's key unless told. */
   name: z.string().min(1).max(100).optional(),
   description: z.string().max(500).optional(),
-  permissions: z.array(z.string()).readonly(),
+  /** The keys of the roles whose rules this one has as well. */
+  inherits: z.array(z.string()).max(20).readonly().optional(),
+  /** What it grants on every row: `keys:read`, `keys:*`, `*:read`, `*`. */
+  permissions: z.array(z.string()).max(500).readonly().optional(),
+  /** Denies, and rights over some rows or fields only. */
+  rules: z.array(Rule).max(500).readonly().optional(),
 })
 
 /** The same, with permissions checked against the catalog by the compiler. */
-export type RoleDefinition<R extends Resources> = Omit<z.infer<typeof RoleDefinition>, 'permissions'> & {
-  permissions: readonly Permission<R>[]
+export type RoleDefinition<R extends Resources> = Omit<z.input<typeof RoleDefinition>, 'permissions' | 'rules'> & {
+  permissions?: readonly Permission<R>[]
+  rules?: readonly (Omit<z.input<typeof Rule>, 'permission'> & { permission: Permission<R> })[]
 }
 
 export type RoleDefinitions<R extends Resources> = Readonly<Record<string, RoleDefinition<R>>>
 
 /** What assignments give. */
 export const Role = z.object({
-  /** What assignments name: `owner`, `read_only`. */
+  /**
+   * What assignments hold on to: the key for a role of the host's, and for one of the tenant's an id that is never used
+   * again, so that a role that is made anew does not come with the members of the one before.
+   */
+  id: z.string(),
+  /** What people and code call it: `owner`, `read_only`. It never changes. */
   key: z.string(),
   name: z.string(),
   description: z.string().nullable(),
+  /** Whether the tenant made it; the host's own are in its code. */
+  custom: z.boolean(),
+  inherits: z.array(z.string()),
   /** As defined, wildcards and all: `keys:*`. */
   permissions: z.array(z.string()),
+  rules: z.array(Rule),
 })
 export type Role = z.infer<typeof Role>
 
 /** As it leaves over HTTP. */
-export const RoleView = Role.meta({ id: 'RbacRole' })
+export const RoleView = Role.omit({ id: true }).meta({ id: 'RbacRole' })

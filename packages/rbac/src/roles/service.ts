@@ -13,15 +13,18 @@ export interface Roles {
   get(scope: Scope, key: string): Promise<Role>
 }
 
-export function createRoles({ roles }: Pick<Deps, 'roles'>): Roles {
+export function createRoles({ storage, roles }: Pick<Deps, 'storage' | 'roles'>): Roles {
+  const bookOf = async (scope: Scope) => {
+    const { tenantId, tx } = checkScope(scope)
+    return roles.with(await storage.read(({ policies }) => policies.current(tenantId), tx))
+  }
+
   return {
     async list(scope) {
-      checkScope(scope)
-      return { data: roles.all(), next: null }
+      return { data: (await bookOf(scope)).all(), next: null }
     },
     async get(scope, key) {
-      checkScope(scope)
-      const role = roles.get(key)
+      const role = (await bookOf(scope)).get(key)
       if (!role) throw coreErrors.not_found({ detail: `There is no role "${key}".` })
       return role
     },

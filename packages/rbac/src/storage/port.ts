@@ -2,11 +2,15 @@
 import type { IdempotencyStore, Storage } from '@org/core'
 import type { AssignmentStore } from '../assignments/store.js'
 import type { AuditStore } from '../audit/store.js'
+import type { MemberStore } from '../members/store.js'
+import type { PolicyStore } from '../policies/store.js'
 import type { TenantStore } from '../tenants/store.js'
 
 export interface RbacStores {
   tenants: TenantStore
+  members: MemberStore
   assignments: AssignmentStore
+  policies: PolicyStore
   audit: AuditStore
   idempotency: IdempotencyStore
 }

@@ -46,11 +46,16 @@ function numberOf(value: unknown): number {
   return Number(value)
 }
 
-/** Null for a number that databases write in different ways: a fraction, or one that a driver has rounded. */
+/** Null for a number that databases write in different ways: with an exponent, or rounded. */
 function textOf(value: unknown): string | null {
   if (typeof value === 'string') return value
   if (typeof value === 'boolean') return value ? '1' : '0'
-  return typeof value === 'bigint' || Number.isSafeInteger(value) ? String(value) : null
+  return typeof value === 'bigint' || (typeof value === 'number' && isPlain(value)) ? String(value) : null
+}
+
+/** Whether every database writes this number as JavaScript does. */
+export function isPlain(value: number): boolean {
+  return Number.isSafeInteger(value) || (Math.abs(value) >= 1e-4 && Math.abs(value) < 1e15)
 }
 
 /** JavaScript's own order is by UTF-16 units, in which U+1F600 comes before U+FFFD; that of UTF-8 in SQL is not. */

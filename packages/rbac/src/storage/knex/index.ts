@@ -5,6 +5,8 @@ import { defaultPrefix } from '../../migrations/index.js'
 import type { RbacStorage } from '../port.js'
 import { knexAssignments } from './assignments.js'
 import { knexAudit } from './audit.js'
+import { knexMembers } from './members.js'
+import { knexPolicies } from './policies.js'
 import { knexTenants } from './tenants.js'
 
 export interface KnexStorageOptions {
@@ -24,7 +26,9 @@ export function knexStorage(knex: Knex, { prefix = defaultPrefix }: KnexStorageO
     migrateFrom: '@org/rbac/knex',
     bind: (db) => ({
       tenants: knexTenants(db, prefix),
+      members: knexMembers(db, prefix),
       assignments: knexAssignments(db, prefix),
+      policies: knexPolicies(db, prefix),
       audit: knexAudit(db, prefix),
       idempotency: knexIdempotency(db, prefix),
     }),

@@ -1,0 +1,92 @@
+/** All roles that one tenant has: the host's own, and those of the tenant's policy. */
+import { unknownValue } from '@org/core'
+import type { Rule } from '../permissions/rule.js'
+import type { Role } from './schema.js'
+
+/** A rule of a role, and the way to it by inheritance, from the role itself to the one that it stands in. */
+export interface ResolvedRule extends Rule {
+  path: readonly string[]
+}
+
+/** The tenant's own roles as they were published. */
+export interface PublishedRoles {
+  version: number
+  roles: readonly Role[]
+}
+
+export class RoleBook {
+  /** The version of the tenant's policy; 0 if it has none. */
+  readonly policyVersion: number
+  readonly #predefined: readonly Role[]
+  readonly #byKey = new Map<string, Role>()
+  readonly #byId = new Map<string, Role>()
+  readonly #resolved = new Map<string, readonly ResolvedRule[]>()
+
+  constructor(predefined: readonly Role[], published: PublishedRoles | null = null) {
+    this.policyVersion = published?.version ?? 0
+    this.#predefined = predefined
+    for (const role of [...predefined, ...(published?.roles ?? [])]) {
+      // A key that the host took later is the host's; the tenant's role stays with those who have it.
+      if (!this.#byKey.has(role.key)) this.#byKey.set(role.key, role)
+      this.#byId.set(role.id, role)
+    }
+  }
+
+  /** The same roles of the host's, with those of a tenant. */
+  with(published: PublishedRoles | null): RoleBook {
+    return published ? new RoleBook(this.#predefined, published) : this
+  }
+
+  /** Also roles whose key the host took later. */
+  every(): Role[] {
+    return [...this.#byId.values()]
+  }
+
+  /** As they can be given, each key once. */
+  all(): Role[] {
+    return [...this.#byKey.values()]
+  }
+
+  get(key: string): Role | null {
+    return this.#byKey.get(key) ?? null
+  }
+
+  byId(id: string): Role | null {
+    return this.#byId.get(id) ?? null
+  }
+
+  /** @throws ProblemError `invalid_input` at the pointer, with the known roles. */
+  known(key: string, pointer = '/role'): Role {
+    const role = this.get(key)
+    if (!role) throw unknownValue(pointer, key, this.#byKey.keys())
+    return role
+  }
+
+  /** All rules of a role: its own, and those that it inherits. A rule that two ways lead to is there once. */
+  resolve(role: Role): readonly ResolvedRule[] {
+    let found = this.#resolved.get(role.id)
+    if (!found) {
+      found = [...this.#walk(role, [], new Set())]
+      this.#resolved.set(role.id, found)
+    }
+    return found
+  }
+
+  *#walk(role: Role, above: readonly string[], seen: Set<string>): Generator<ResolvedRule> {
+    if (seen.has(role.id)) return
+    seen.add(role.id)
+    const path = [...above, role.key]
+    for (const permission of role.permissions) yield { effect: 'allow', permission, path }
+    for (const rule of role.rules) yield { ...rule, path }
+    for (const key of role.inherits) {
+      const parent = this.get(key)
+      if (parent) yield* this.#walk(parent, path, seen)
+    }
+  }
+
+  /** The roles whose holders a tenant may not run out of: `owner`, and any role that grants everything. */
+  owners(): Role[] {
+    const grantsAll = (rule: Rule) => rule.effect === 'allow' && rule.permission === '*' && !rule.when && !rule.fields
+    return [...this.#byId.values()].filter((role) => role.id === 'owner' || this.resolve(role).some(grantsAll))
+  }
+}

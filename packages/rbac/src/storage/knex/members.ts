@@ -1,0 +1,31 @@
+import { dialectOf, integer, KnexTable, oneOf, text } from '@org/core/knex'
+import type { Knex } from 'knex'
+import type { Member } from '../../members/schema.js'
+import type { MemberStore } from '../../members/store.js'
+
+export function knexMembers(db: Knex, prefix: string): MemberStore {
+  const table = new KnexTable<Member>(db, `${prefix}members`, {
+    id: text,
+    tenantId: text,
+    userId: text,
+    status: oneOf(),
+    createdAt: integer,
+  })
+  return {
+    insertOrFind: (member) => table.insertOrFind(member, ['tenantId', 'userId']),
+    find: (tenantId, userId, { lock = false } = {}) =>
+      lock ? table.lock({ tenantId, userId }) : table.find({ tenantId, userId }),
+    setStatus: async (tenantId, userId, status) => void (await table.update({ tenantId, userId }, { status })),
+    remove: async (tenantId, userId) => void (await table.remove({ tenantId, userId })),
+    async suspended(tenantId, userIds, { lock = false } = {}) {
+      const found = await table.all((query) => {
+        query.where(table.encode({ tenantId, status: 'suspended' })).whereIn('user_id', userIds)
+        return lock && dialectOf(db) !== 'sqlite' ? query.forUpdate() : query
+      })
+      return found.map(({ userId }) => userId)
+    },
+    list: (tenantId, { status }, slice) =>
+      table.newestFirst({ tenantId, ...(status !== undefined && { status }) }, slice),
+    ofUser: (userId, slice) => table.newestFirst({ userId }, slice),
+  }
+}

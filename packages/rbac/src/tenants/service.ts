@@ -1,0 +1,115 @@
+import {
+  checkScope,
+  coreErrors,
+  ExternalId,
+  type Page,
+  type PageQuery,
+  PageQuery as Paging,
+  paginate,
+  parse,
+  type Scope,
+  type Tx,
+} from '@org/core'
+import type { AssignmentWriter } from '../assignments/service.js'
+import type { Deps } from '../deps.js'
+import { rbacErrors } from '../errors.js'
+import { unexpired } from '../permissions/authority.js'
+import { CreateTenant, type Membership, type Tenant, TenantView, UpdateTenant } from './schema.js'
+
+export interface Tenants {
+  /**
+   * Makes a tenant with its first owner, who holds every role that the host calls `owner`. A first `assignments.assign`
+   * does as well; this one is for hosts that want a name kept and twins refused. Emits `tenant.created` and
+   * `assignment.created`.
+   *
+   * @throws ProblemError `tenant_exists` if it was made before; `invalid_input`.
+   */
+  create(scope: Scope, input: CreateTenant): Promise<Tenant>
+  /** @throws ProblemError `not_found` for a tenant without a team. */
+  get(scope: Scope): Promise<Tenant>
+  /** Emits `tenant.updated`. @throws ProblemError `not_found`; `invalid_input`. */
+  update(scope: Scope, input: UpdateTenant): Promise<Tenant>
+  /**
+   * The tenants that a user belongs to, the one joined last first: what a team switcher shows.
+   *
+   * @throws ProblemError `invalid_input`.
+   */
+  ofUser(userId: string, query?: PageQuery & { tx?: Tx | undefined }): Promise<Page<Membership>>
+}
+
+/** Whom a first owner is made. */
+const ownerRole = 'owner'
+
+export function createTenants(deps: Deps, writer: AssignmentWriter): Tenants {
+  const { storage, roles, runtime, emit, change } = deps
+  const about = ({ id, name }: Tenant) => ({ resource: { type: 'tenant', id }, data: { tenantId: id, name } })
+  const shown = ({ id, ...tenant }: Tenant) => TenantView.parse({ tenantId: id, ...tenant })
+
+  return {
+    async create(scope, input) {
+      const { tenantId } = checkScope(scope)
+      const { ownerId, name = null } = parse(CreateTenant, input)
+      const role = roles.known(ownerRole)
+      const createdAt = runtime.clock.now()
+      return change(scope, async (stores, tx) => {
+        const there = await stores.tenants.find(tenantId)
+        const known = (await stores.members.list(tenantId, {}, { limit: 1, after: null })).length > 0
+        if (there?.createdAt || known) throw rbacErrors.tenant_exists({ detail: `"${tenantId}" has a team already.` })
+        const tenant: Tenant = { id: tenantId, name, createdAt }
+        await stores.tenants.update(tenantId, { name, createdAt })
+        await emit(scope, { type: 'tenant.created', ...about(tenant), after: shown(tenant) }, tx)
+        const draft = { userId: ownerId, role: role.key, roleId: role.id, on: null, expiresAt: null, createdAt }
+        await writer.add(scope, stores, tx, draft)
+        return tenant
+      })
+    },
+
+    async get(scope) {
+      const { tenantId, tx } = checkScope(scope)
+      const found = await storage.read(({ tenants }) => tenants.find(tenantId), tx)
+      if (!found) throw coreErrors.not_found({ detail: 'This tenant has no team yet.' })
+      return found
+    },
+
+    async update(scope, input) {
+      const { tenantId } = checkScope(scope)
+      const { name } = parse(UpdateTenant, input)
+      return change(scope, async (stores, tx) => {
+        const before = await stores.tenants.find(tenantId)
+        const members = await stores.members.list(tenantId, {}, { limit: 1, after: null })
+        if (!before || members.length === 0) throw coreErrors.not_found({ detail: 'This tenant has no team yet.' })
+        const after = { ...before, name }
+        await stores.tenants.update(tenantId, { name })
+        const seen = { before: shown(before), after: shown(after) }
+        await emit(scope, { type: 'tenant.updated', ...about(after), ...seen }, tx)
+        return after
+      })
+    },
+
+    async ofUser(userId, { tx, ...query } = {}) {
+      parse(ExternalId, userId, '/userId')
+      const page = parse(Paging, query)
+      return storage.read(async (stores) => {
+        const found = await paginate(
+          page,
+          ['string'],
+          (slice) => stores.members.ofUser(userId, slice),
+          (last) => [last.id],
+        )
+        const ids = found.data.map(({ tenantId }) => tenantId)
+        const named = new Map((await stores.tenants.named(ids)).map(({ id, name }) => [id, name]))
+        const held = unexpired(await stores.assignments.inTenants(userId, ids), runtime.clock.now())
+        const data = found.data.map(({ tenantId, status }): Membership => {
+          const own = held.filter((one) => one.tenantId === tenantId && one.on === null)
+          return {
+            tenantId,
+            name: named.get(tenantId) ?? null,
+            status,
+            roles: [...new Set(own.map(({ role }) => role))],
+          }
+        })
+        return { data, next: found.next }
+      }, tx)
+    },
+  }
+}
