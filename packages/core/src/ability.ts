@@ -35,6 +35,8 @@ export function allows(
   resource: string,
   { row, fields }: About = {},
 ): boolean {
+  // A row that was looked for and not found is not the resource as a whole.
+  if (row === null) return false
   const asked = fields && fields.length > 0 ? fields : [undefined]
   if (typeof ability.possibleRulesFor === 'function') {
     const rules = ability.possibleRulesFor(action, resource)

@@ -136,7 +136,8 @@ describe('roles', () => {
     expect(next).toBeNull()
     expect(data.map(({ name }) => name)).toEqual(['Owner', 'Admin', 'Developer', 'Billing', 'Read Only', 'support'])
     expect(await rbac.roles.get(scope, 'support')).toEqual({
-      ...{ key: 'support', name: 'support', description: null, permissions: ['keys:read', '*'] },
+      ...{ id: 'support', key: 'support', name: 'support', description: null, custom: false },
+      ...{ inherits: [], permissions: ['keys:read', '*'], rules: [] },
     })
     for (const none of [{}, undefined] as { tenantId: string }[]) {
       const noTenant = { code: 'invalid_input', errors: [{ pointer: '/tenantId' }] }
@@ -272,16 +273,19 @@ describe('questions', () => {
     const scope = { tenantId: 't' }
     const developer = await rbac.assignments.assign(scope, { userId: 'ann', role: 'developer' })
     const reader = await rbac.assignments.assign(scope, { userId: 'ann', role: 'read_only' })
-    const about = { tenantId: 't', userId: 'ann', roles: ['developer', 'read_only'] }
+    const about = { tenantId: 't', userId: 'ann', roles: ['developer', 'read_only'], policyVersion: 0, denies: [] }
+    const ground = (assignmentId: string, role: string, permission: string) => ({
+      ...{ assignmentId, role, permission, effect: 'allow', path: [role], on: null },
+    })
     expect(await rbac.explain('ann', 'analytics', 'read', scope)).toEqual({
-      ...{ ...about, allowed: true, resource: 'analytics', action: 'read' },
-      grants: [
-        { assignmentId: developer.id, role: 'developer', permission: 'analytics:read' },
-        { assignmentId: reader.id, role: 'read_only', permission: '*:read' },
-      ],
+      ...{ ...about, allowed: true, reason: 'granted', resource: 'analytics', action: 'read' },
+      grants: [ground(developer.id, 'developer', 'analytics:read'), ground(reader.id, 'read_only', '*:read')],
+      decidedBy: ground(reader.id, 'read_only', '*:read'),
+      wouldAllow: [],
     })
     expect(await rbac.explain('ann', 'billing', 'update', scope)).toEqual({
-      ...{ ...about, allowed: false, resource: 'billing', action: 'update', grants: [] },
+      ...{ ...about, allowed: false, reason: 'not_granted', resource: 'billing', action: 'update', grants: [] },
+      ...{ decidedBy: null, wouldAllow: ['owner', 'billing'] },
     })
   })
 })

@@ -28,20 +28,55 @@ export const assignmentContract: readonly ContractCase<RbacStorage>[] = [
     assert.deepEqual(await ofUser(storage, 't3', 'ann'), [])
   }),
 
-  contractCase('finds members by their roles, and one assignment', async ({ storage }) => {
+  contractCase('finds assignments by role, by members and by tenants', async ({ storage }) => {
     const owner = assignment({ id: 'asg_1' })
     const reader = assignment({ id: 'asg_2', userId: 'bob', role: 'read_only' })
-    await add(storage, owner, reader, assignment({ id: 'asg_3', tenantId: 't2' }))
+    const elsewhere = assignment({ id: 'asg_3', tenantId: 't2' })
+    await add(storage, owner, reader, elsewhere)
     await storage.run(async ({ assignments, tenants }) => {
-      await tenants.lock('t1')
-      await tenants.lock('t1')
+      await tenants.touch('t1')
+      await tenants.touch('t1')
       assert.deepEqual(await assignments.ofRoles('t1', ['owner', 'read_only'], { lock: true }), [owner, reader])
       assert.deepEqual(await assignments.ofRoles('t1', ['read_only']), [reader])
       assert.deepEqual(await assignments.ofRoles('t1', []), [])
       assert.deepEqual(await assignments.ofUser('t1', 'bob', { lock: true }), [reader])
-      assert.deepEqual(await assignments.lock('t1', 'bob', 'read_only'), reader)
-      assert.equal(await assignments.lock('t1', 'bob', 'owner'), null)
+      assert.deepEqual(await assignments.ofUsers('t1', ['ann', 'bob', 'cyd']), [owner, reader])
+      assert.deepEqual(await assignments.ofUsers('t2', []), [])
+      assert.deepEqual(await assignments.inTenants('ann', ['t2', 't3']), [elsewhere])
     })
+  }),
+
+  contractCase('keeps a role on each thing apart, and its end', async ({ storage }) => {
+    const whole = assignment({ id: 'asg_1' })
+    const one = assignment({ id: 'asg_2', on: { resource: 'projects', id: 'p1' } })
+    const other = assignment({ id: 'asg_3', on: { resource: 'projects', id: 'P1' }, expiresAt: 7 })
+    const remade = assignment({ id: 'asg_4', roleId: 'rol_2' })
+    assert.equal(await add(storage, whole, one, other, remade), true)
+    await storage.run(({ assignments }) => assignments.setExpiry('asg_2', 1_767_225_600_456))
+    await storage.run(({ assignments }) => assignments.setExpiry('asg_3', null))
+    const now = [whole, { ...one, expiresAt: 1_767_225_600_456 }, { ...other, expiresAt: null }, remade]
+    assert.deepEqual(await ofUser(storage, 't1', 'ann'), now)
+    const twin = { ...one, id: 'asg_9' }
+    assert.deepEqual(await storage.run(({ assignments }) => assignments.insertOrFind(twin)), now[1])
+  }),
+
+  contractCase('counts how often a tenant was touched, and keeps its name', async ({ storage }) => {
+    const seen = () =>
+      storage.read(async ({ tenants }) => [await tenants.version('t1'), await tenants.find('t1')] as const)
+    assert.deepEqual(await seen(), [0, null])
+    await storage.run(({ tenants }) => tenants.touch('t1'))
+    assert.deepEqual(await seen(), [1, { id: 't1', name: null, createdAt: null }])
+    await storage.run(async ({ tenants }) => {
+      await tenants.touch('t1')
+      await tenants.touch('t2')
+      await tenants.update('t1', { name: 'Acme', createdAt: 1_767_225_600_123 })
+    })
+    assert.deepEqual(await seen(), [2, { id: 't1', name: 'Acme', createdAt: 1_767_225_600_123 }])
+    const named = await storage.read(({ tenants }) => tenants.named(['t1', 't2', 't3']))
+    assert.deepEqual(named.map(({ id, name }) => [id, name]).sort(), [
+      ['t1', 'Acme'],
+      ['t2', null],
+    ])
   }),
 
   contractCase('removes one assignment, and may then write it again', async ({ storage }) => {
@@ -72,7 +107,9 @@ export const assignmentContract: readonly ContractCase<RbacStorage>[] = [
 ]
 
 export function assignment(fields: Partial<Assignment>): Assignment {
-  return { id: 'asg_0', tenantId: 't1', userId: 'ann', role: 'owner', createdAt: 1_767_225_600_123, ...fields }
+  const { role = 'owner' } = fields
+  const who = { id: 'asg_0', tenantId: 't1', userId: 'ann' }
+  return { ...who, role, roleId: role, on: null, expiresAt: null, createdAt: 1_767_225_600_123, ...fields }
 }
 
 export async function add(storage: RbacStorage, ...rows: Assignment[]): Promise<boolean> {

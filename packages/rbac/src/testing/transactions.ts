@@ -9,7 +9,7 @@ export const transactionContract: readonly ContractCase<RbacStorage>[] = [
   contractCase('keeps all of a transaction or none of it', async ({ storage, transaction }) => {
     const write = (tx?: Tx) =>
       storage.run(async ({ tenants, assignments, audit }) => {
-        await tenants.lock('t1')
+        await tenants.touch('t1')
         await assignments.insertOrFind(assignment({ id: 'asg_1' }))
         await audit.insertOrFind(entry({ id: 'aud_1' }))
         if (!tx) throw new Error('undo')
