@@ -2,7 +2,7 @@
 import { buildMongoQueryMatcher, type ConditionsMatcher, type MongoQuery } from '@casl/ability'
 import { coreErrors } from '@org/core'
 import { isField } from './schema.js'
-import { ours, termsOf } from './terms.js'
+import { ours, parsing, termsOf } from './terms.js'
 import { compare, isEqual, type Scalar } from './values.js'
 
 type Row = Record<string, unknown>
@@ -42,19 +42,9 @@ export const conditionsMatcher: ConditionsMatcher<MongoQuery> = (conditions) => 
   if (fields.length === 0 || strange !== undefined) {
     throw coreErrors.setup_error({ detail: `A rule has conditions on "${strange ?? ''}", which is no field.` })
   }
-  const matches = parse(conditions)
+  const matches = parsing(() => build(conditions))
   if (!matches.ast) throw coreErrors.setup_error({ detail: 'A rule has conditions that CASL cannot parse.' })
   termsOf(matches.ast)
   matches.ast.addNote({ type: ours })
   return matches
-}
-
-/** CASL's parser refuses some things in words of its own. */
-function parse(conditions: MongoQuery): ReturnType<typeof build> {
-  try {
-    return build(conditions)
-  } catch (cause) {
-    const detail = `A rule has conditions that CASL cannot parse: ${cause instanceof Error ? cause.message : ''}.`
-    throw coreErrors.setup_error({ detail, cause })
-  }
 }

@@ -1,6 +1,6 @@
 /** What a rule's conditions come to, for whoever evaluates or compiles them. */
 import type { MatchConditions } from '@casl/ability'
-import { coreErrors, Text } from '@org/core'
+import { coreErrors, isProblem, Text } from '@org/core'
 import { operators } from './schema.js'
 import type { Scalar } from './values.js'
 
@@ -48,6 +48,17 @@ export function termsOf(ast: Ast, exact = ast.notes?.some(({ type }) => type ===
       throw coreErrors.setup_error({
         detail: `A rule has a condition with "${operator}"; known operators: ${operators.join(', ')}.`,
       })
+  }
+}
+
+/** CASL's parser refuses some things in words of its own. @throws ProblemError `setup_error` */
+export function parsing<Result>(parse: () => Result): Result {
+  try {
+    return parse()
+  } catch (cause) {
+    if (isProblem(cause)) throw cause
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw coreErrors.setup_error({ detail: `A rule has conditions that CASL cannot parse: ${why}.`, cause })
   }
 }
 
