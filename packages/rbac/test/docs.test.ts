@@ -3,17 +3,20 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type OpenDatabase, testDatabases } from '@org/core/testing'
-import { createRbac, predefinedRoles, rbacErrors, rbacEvents } from '@org/rbac'
+import { createRbac, defaultTenantId, predefinedRoles } from '@org/rbac'
 import { knexStorage, migrate } from '@org/rbac/knex'
 import express from 'express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as calls from './samples/calls.js'
 import { createApp as expressApp } from './samples/express.js'
+import * as fromIsAdmin from './samples/from-is-admin.js'
 import { createApp as koaApp } from './samples/koa.js'
 import * as migration from './samples/migration.js'
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
-const guide = read('../../../docs/rbac/README.md')
+const folder = new URL('../../../docs/rbac/', import.meta.url)
+const guides = readdirSync(folder).map((name) => [name, readFileSync(new URL(name, folder), 'utf8')] as const)
+const guide = (name: string) => guides.find(([other]) => other === name)?.[1] ?? ''
 const readme = read('../README.md')
 /** Samples are indented as their files are, blocks as the guide is. */
 const flat = (text: string) => text.replace(/^[ \t]+/gm, '').trim()
@@ -32,33 +35,46 @@ async function serve(app: RequestListener) {
 describe('the guides', () => {
   it('show code that is run', () => {
     const samples = readdirSync(new URL('./samples/', import.meta.url)).map((name) => flat(read(`./samples/${name}`)))
-    for (const text of [...samples, guide, readme]) expect(text).not.toContain("from '@org/core")
-    const blocks = [...guide.matchAll(/^```ts\n(.*?)^```/gms), ...readme.matchAll(/^```ts\n(.*?)^```/gms)]
-    expect(blocks.length).toBeGreaterThan(10)
-    for (const [, block = ''] of blocks) {
-      const shown = samples.some((sample) => sample.includes(flat(block)))
-      expect(shown, `not in a sample:\n${block}`).toBe(true)
+    for (const text of [...samples, ...guides.map(([, text]) => text), readme]) {
+      expect(text).not.toContain("from '@org/core")
+    }
+    const shown = [...guides, ['packages/rbac/README.md', readme] as const].flatMap(([name, text]) =>
+      [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, block = '']) => ({ name, block })),
+    )
+    expect(shown.length).toBeGreaterThan(30)
+    for (const { name, block } of shown) {
+      const found = samples.some((sample) => sample.includes(flat(block)))
+      expect(found, `${name} shows what is in no sample:\n${block}`).toBe(true)
     }
   })
 
-  it('list every route, event, error of ours and predefined role', () => {
-    const rbac = createRbac({ logger: { debug() {}, info() {}, warn() {}, error() {} } })
-    for (const { method, path } of rbac.http.routes) expect(guide).toContain(`| \`${method} ${path}\` |`)
-    for (const { code, status } of Object.values(rbacErrors)) expect(guide).toContain(`| \`${code}\` | ${status} |`)
-    for (const [type, { shape }] of Object.entries(rbacEvents)) {
-      const data = Object.keys(shape).join(', ')
-      expect(guide).toContain(`| \`${type}\` | \`{ ${data} }\` |`)
+  it('lead to pages and headings that are there', () => {
+    for (const [name, text] of guides) {
+      for (const [, path = '', anchor = ''] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
+        const file = path === '' ? new URL(name, folder) : new URL(path, folder)
+        expect(existsSync(file), `${name} leads to ${path}`).toBe(true)
+        if (!anchor || !file.pathname.endsWith('.md')) continue
+        const headings = [...readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+          heading
+            .toLowerCase()
+            .replace(/[^\p{L}\p{N} _-]/gu, '')
+            .replaceAll(' ', '-'),
+        )
+        expect(headings, `${name} leads to ${path}#${anchor}`).toContain(anchor)
+      }
     }
+  })
+
+  it('list the predefined roles', () => {
     for (const [key, { name, permissions }] of Object.entries(predefinedRoles)) {
       const rights = permissions.map((permission) => `\`${permission}\``).join(', ')
-      expect(guide).toContain(`| \`${key}\` | ${name} | ${rights} |`)
+      expect(guide('README.md')).toContain(`| \`${key}\` | ${name} | ${rights} |`)
     }
   })
 
   it('name for each guarantee a test that proves it', () => {
-    const [, section = ''] = /^## Guarantees\n(.*?)^## /ms.exec(guide) ?? []
-    const guarantees = section.match(/^- .*$/gm) ?? []
-    expect(guarantees.length).toBeGreaterThan(4)
+    const guarantees = guide('guarantees.md').match(/^(?:- |\| \d).*$/gm) ?? []
+    expect(guarantees.length).toBeGreaterThan(20)
     for (const guarantee of guarantees) {
       const files = [...guarantee.matchAll(/`(test\/[\w.-]+)`/g)].map(([, file]) => file)
       expect(files, guarantee).not.toEqual([])
@@ -136,6 +152,58 @@ describe('the samples', () => {
     await calls.ownEntry(knex, rbac, 'olga')
     const [latest] = await calls.lastWeek(rbac, Date.now())
     expect(latest?.slice(1)).toEqual(['key.deleted', 'key_1'])
+  })
+
+  it('guard fields, and ask anywhere', async () => {
+    const { knex } = database
+    await migrate(knex)
+    const { rbac, guard } = calls.fieldGuard(knex, async () => asked)
+    const asked = await rbac.context(() => ({ tenantId: 'acme', userId: 'nan' }))({})
+    await rbac.assignments.assign({ tenantId: 'acme' }, { userId: 'nan', role: 'namer' })
+    const app = express()
+    app.use(express.json())
+    app.patch('/projects/1', guard, (_req, res) => void res.sendStatus(204))
+    const { url, close } = await serve(app)
+    const patch = async (body: object) => {
+      const headers = { 'content-type': 'application/json' }
+      return (await fetch(`${url}/projects/1`, { method: 'PATCH', headers, body: JSON.stringify(body) })).status
+    }
+    expect(await patch({ name: 'New' })).toBe(204)
+    expect(await patch({ name: 'New', owner: 'nan' })).toBe(403)
+    expect(await patch({})).toBe(403)
+    await close()
+
+    await rbac.assignments.assign({ tenantId: 'acme' }, { userId: 'dev', role: 'developer' })
+    expect(await calls.askAnywhere(rbacOf(), 'acme')).toEqual({ may: true, all: [true, false] })
+  })
+
+  it('replace an isAdmin', async () => {
+    const { knex } = database
+    await migrate(knex)
+    await knex.schema.createTable('users', (table) => {
+      table.integer('id')
+      table.boolean('is_admin')
+    })
+    await knex('users').insert([
+      { id: 1, is_admin: true },
+      { id: 2, is_admin: false },
+    ])
+    const rbac = rbacOf()
+    await fromIsAdmin.giveRoles(knex, rbac)
+    await fromIsAdmin.giveRoles(knex, rbac)
+    const scope = { tenantId: defaultTenantId }
+    expect((await rbac.members.get(scope, '1')).roles).toEqual(['admin'])
+    for (const user of await knex('users')) expect(await fromIsAdmin.compare(rbac, user)).toEqual([])
+    const app = express()
+    const identify = rbac.context(() => ({ userId: '2' }))
+    fromIsAdmin.guardRoute(app, rbac, () => identify({}))
+    const { url, close } = await serve(app)
+    const remove = async () => (await fetch(`${url}/keys/1`, { method: 'DELETE' })).status
+    expect(await remove()).toBe(403)
+    await fromIsAdmin.setFlag(knex, rbac, 2, true)
+    expect((await rbac.members.get(scope, '2')).roles).toEqual(['admin'])
+    expect(await remove()).toBe(204)
+    await close()
   })
 
   it('run in a host’s own tests', async () => {

@@ -11,6 +11,7 @@ import {
   predefinedResources,
   predefinedRoles,
   type Rbac,
+  type RequestContext,
   type Tx,
 } from '@org/rbac'
 import { requirePermission } from '@org/rbac/express'
@@ -49,6 +50,35 @@ export function ownCatalog(knex: Knex) {
     },
   })
   return rbac
+}
+
+export function fieldGuard(knex: Knex, context: () => Promise<RequestContext | null>) {
+  const rbac = createRbac({
+    storage: knexStorage(knex),
+    resources: { ...predefinedResources, projects: ['read', 'update'] },
+    roles: {
+      ...predefinedRoles,
+      namer: { rules: [{ effect: 'allow', permission: 'projects:update', fields: ['name', 'color'] }] },
+    },
+  })
+  const guard: RequestHandler = requirePermission(rbac, 'projects', 'update', {
+    context,
+    fields: (req) => Object.keys(req.body),
+  })
+  return { rbac, guard }
+}
+
+export async function askAnywhere(rbac: Rbac, tenantId: string) {
+  const may = await rbac.checkPermission('dev', 'keys', 'create', { tenantId })
+  const all = await rbac.checkMany(
+    'dev',
+    [
+      { resource: 'keys', action: 'create' },
+      { resource: 'team', action: 'read' },
+    ],
+    { tenantId },
+  )
+  return { may, all }
 }
 
 export async function questions(rbac: Rbac) {
