@@ -144,7 +144,7 @@ const rules: fc.Arbitrary<Rule[]> = fc.array(
       action: fc.constantFrom('read', 'read', 'manage', 'update'),
       subject: fc.constantFrom('posts', 'posts', 'posts', 'all', 'comments'),
       conditions: fc.option(conditions, { freq: 20, nil: undefined }),
-      fields: fc.constantFrom(undefined, undefined, undefined, ['title']),
+      fields: fc.constantFrom<(string[] | undefined)[]>(undefined, undefined, undefined, ['title']),
     })
     .map(({ conditions, fields, ...rule }) => ({
       ...rule,

@@ -70,10 +70,11 @@ export function accessibleBy<Query extends Knex.QueryBuilder, A extends Ability,
   return query
 }
 
-function rulesFor(ability: Ability, action: string, resource: string): readonly AbilityRule[] {
+function rulesFor(ability: Ability, action: unknown, resource: unknown): readonly AbilityRule[] {
   const { rulesFor } = ability as { rulesFor?: (action: string, resource: string) => readonly AbilityRule[] }
-  if (typeof rulesFor === 'function' && typeof action === 'string' && typeof resource === 'string' && resource) {
-    return rulesFor.call(ability, action, resource)
+  const isName = (name: unknown) => typeof name === 'string' && name !== ''
+  if (typeof rulesFor === 'function' && isName(action) && isName(resource)) {
+    return rulesFor.call(ability, action as string, resource as string)
   }
   throw coreErrors.setup_error({
     detail: '`accessibleBy` takes a Knex query builder, a CASL ability, an action and a resource.',

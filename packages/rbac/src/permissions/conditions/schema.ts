@@ -14,12 +14,15 @@ const maxFields = 20
 const maxValues = 100
 const maxLength = 1000
 
+/** What CASL marks a row with is no field of it. */
+const reserved: readonly string[] = ['prototype', '__caslSubjectType__']
+
 /**
  * Names that every object has anyway (`__proto__`, `constructor`, `toString`) would be read off rows that do not hold
  * them, and CASL's parser trips over them.
  */
 export function isField(name: string): boolean {
-  return /^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(name) && !(name in Object.prototype) && name !== 'prototype'
+  return /^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(name) && !(name in Object.prototype) && !reserved.includes(name)
 }
 
 const Field = z.string().refine(isField)
