@@ -114,6 +114,9 @@ for (const { name, missing, open } of await testDatabases()) {
       const ability = abilityOf(['+', { team_id: 2 }, ['title']], ['-', { id: 3 }, ['title']])
       expect(await selected(ability)).toEqual([3, 4, 5])
       for (const post of posts) expect(ability.can('read', subject('posts', { ...post }))).toBe(post.team_id === 2)
+      const about = (field: string) => ids(accessibleBy(knex('posts'), ability, 'read', 'posts', { field }))
+      expect(await about('title')).toEqual([4, 5])
+      expect(await about('body')).toEqual([])
     })
 
     it('text is compared byte by byte, whatever the collation', async () => {
@@ -345,6 +348,7 @@ for (const { name, missing, open } of await testDatabases()) {
         [knex('posts'), ability, 'read', undefined],
         [knex('posts'), ability, 'read', ''],
         [knex('posts'), ability, ['read'], 'posts'],
+        [knex('posts'), ability, 'read', 'posts', { field: '' }],
         [knex, ability, 'read', 'posts'],
         [knex.raw('select 1'), ability, 'read', 'posts'],
         [undefined, ability, 'read', 'posts'],

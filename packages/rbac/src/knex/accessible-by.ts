@@ -22,6 +22,8 @@ export interface AccessibleByOptions {
   table?: string
   /** The column of each field whose name is another: `{ authorId: 'author_id' }`. Knex's `wrapIdentifier` comes after. */
   columns?: Readonly<Record<string, string>>
+  /** Asks about this field of the rows, as `can(action, row, field)` does. */
+  field?: string
 }
 
 /**
@@ -30,8 +32,8 @@ export interface AccessibleByOptions {
  * Conditions that are there already are put in parentheses; an `orWhere` that comes after it would widen it again, so
  * narrow last. Without a rule that allows, no rows; with an allow without conditions, all of them.
  *
- * As in CASL, a rule about some fields only gives access to the row if it allows, and hides no row if it denies: it says
- * nothing about the others of its fields.
+ * As in CASL, a rule about some fields gives access to the row if it allows, and hides no row if it denies, since it says
+ * nothing about the row's other fields. To ask about one field, name it as `field`.
  *
  * Text is compared byte by byte, a missing value is NULL, and no column is coerced, whatever its type and collation.
  *
@@ -43,16 +45,16 @@ export function accessibleBy<Query extends Knex.QueryBuilder, A extends Ability,
   ability: A,
   action: ActionOf<A, Resource>,
   resource: Resource,
-  { table, columns = {} }: AccessibleByOptions = {},
+  { table, columns = {}, field }: AccessibleByOptions = {},
 ): Query {
   const builder = internalsOf(query)
   const qualifier = table ?? nameOf(builder._single.table)
-  const predicate = allowedBy(rulesFor(ability, action, resource), {
+  const predicate = allowedBy(rulesFor(ability, action, resource, field), {
     comparisons: comparisonsOf[dialectOf(query as unknown as Knex)],
-    column(field) {
-      const name = Object.hasOwn(columns, field) ? columns[field] : isField(field) && field
+    column(asked) {
+      const name = Object.hasOwn(columns, asked) ? columns[asked] : isField(asked) && asked
       if (typeof name !== 'string' || name === '') {
-        throw coreErrors.setup_error({ detail: `A rule asks about "${field}", which is no column; see \`columns\`.` })
+        throw coreErrors.setup_error({ detail: `A rule asks about "${asked}", which is no column; see \`columns\`.` })
       }
       return qualifier === undefined || name.includes('.') ? name : `${qualifier}.${name}`
     },
@@ -70,11 +72,13 @@ export function accessibleBy<Query extends Knex.QueryBuilder, A extends Ability,
   return query
 }
 
-function rulesFor(ability: Ability, action: unknown, resource: unknown): readonly AbilityRule[] {
-  const { rulesFor } = ability as { rulesFor?: (action: string, resource: string) => readonly AbilityRule[] }
+type RulesFor = (action: string, resource: string, field: string | undefined) => readonly AbilityRule[]
+
+function rulesFor(ability: Ability, action: unknown, resource: unknown, field: string | undefined) {
+  const { rulesFor } = ability as { rulesFor?: RulesFor }
   const isName = (name: unknown) => typeof name === 'string' && name !== ''
-  if (typeof rulesFor === 'function' && isName(action) && isName(resource)) {
-    return rulesFor.call(ability, action as string, resource as string)
+  if (typeof rulesFor === 'function' && isName(action) && isName(resource) && (field === undefined || isName(field))) {
+    return rulesFor.call(ability, action as string, resource as string, field)
   }
   throw coreErrors.setup_error({
     detail: '`accessibleBy` takes a Knex query builder, a CASL ability, an action and a resource.',
