@@ -50,9 +50,9 @@ export interface RequestContext extends RequestInfo {
   tx?: Tx | undefined
   /**
    * Told of each 403 after its work was rolled back, and waited for. It cannot change the answer: what it throws goes to
-   * the logger. `rbac.context(…)` sets it, so that refusals of every module are in the audit log.
+   * the logger. `origin` is what the router knows. `rbac.context(…)` sets it, so that refusals of every module are in the audit log.
    */
-  onDenied?: ((attempt: DeniedAttempt) => void | Promise<void>) | undefined
+  onDenied?: ((attempt: DeniedAttempt, origin: RequestInfo) => void | Promise<void>) | undefined
 }
 
 /**

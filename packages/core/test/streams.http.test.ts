@@ -137,7 +137,10 @@ for (const target of httpTargets().filter(({ name }) => name.includes('without')
       logger.entries.length = 0
       seen = watch()
       denied = []
-      onDenied = (attempt) => void denied.push(attempt)
+      onDenied = (attempt, { ip }) => {
+        expect(ip).toMatch('127.0.0.1')
+        denied.push(attempt)
+      }
     })
     const refuse = async () => {
       throw coreErrors.forbidden({ extensions: { action: 'read', resource: 'things' } })

@@ -8,6 +8,7 @@ import {
   type RequestInfo,
   type Tx,
 } from '@org/core'
+import type { OnDenied } from './audit/denied.js'
 import { defaultTenantId } from './tenants/default.js'
 
 /** Who is signed in, as the host knows it from the session or token; never from the body. */
@@ -23,6 +24,7 @@ export type Identify<Request> = (request: Request) => Identity | null | Promise<
 
 export function createContext(
   abilityOf: (who: { tenantId: string; actor: Actor }, tx: Tx | undefined) => Promise<Ability>,
+  onDenied: OnDenied,
 ) {
   return <Request>(identify: Identify<Request>): ((request: Request) => Promise<RequestContext | null>) =>
     async (request) => {
@@ -36,6 +38,9 @@ export function createContext(
       }
       const actor = { type: 'user' as const, id: userId }
       const ability = await abilityOf({ tenantId, actor }, tx)
-      return { tenantId, actor, ability, ip, userAgent, requestId, tx }
+      return {
+        ...{ tenantId, actor, ability, ip, userAgent, requestId, tx },
+        onDenied: (attempt, origin) => onDenied({ ...origin, tenantId, actor, tx }, attempt),
+      }
     }
 }

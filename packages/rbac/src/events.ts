@@ -35,4 +35,17 @@ export const rbacEvents = {
     description: 'A role was taken from a member',
     examples: examples.assignment,
   }),
+
+  'audit.exported': z.object({ format: z.string(), filter: z.record(z.string(), z.unknown()) }).meta({
+    description: 'Somebody downloaded the audit log',
+    examples: [{ format: 'csv', filter: { action: 'key.*' } }],
+  }),
+  'audit.pruned': z.object({ fromSeq: z.int(), toSeq: z.int(), count: z.int() }).meta({
+    description: 'Old entries of the audit log were removed',
+    examples: [{ fromSeq: 1, toSeq: 10_000, count: 10_000 }],
+  }),
+  'audit.erased': z.object({ who: z.int(), what: z.int() }).meta({
+    description: "A person's data was removed from the audit log",
+    examples: [{ who: 12, what: 3 }],
+  }),
 }

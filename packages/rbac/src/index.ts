@@ -18,14 +18,37 @@ export type { Access, AccessSource } from './access.js'
 export type { Assignment, AssignmentQuery, AssignRole, Instance, UnassignRole } from './assignments/schema.js'
 export type { Assignments } from './assignments/service.js'
 export type { AssignmentFilter, AssignmentStore, ReadOptions } from './assignments/store.js'
-export type { AuditEntry, AuditQuery, AuditResource, LogAuditEntry, Outcome } from './audit/schema.js'
+export type { AuditCheckpoint, AuditKey } from './audit/checkpoint.js'
+export type { Erased } from './audit/erase.js'
+export type { Finding } from './audit/findings.js'
+export type { AuditOptions } from './audit/options.js'
+export type { AuditRecord } from './audit/record.js'
+export type { Pruned } from './audit/retention.js'
+export type {
+  Activity,
+  ActivityQuery,
+  AuditEntry,
+  AuditPart,
+  AuditQuery,
+  AuditResource,
+  EraseAudit,
+  ExportAudit,
+  ExportFormat,
+  LogAuditEntry,
+  Outcome,
+  PruneAudit,
+} from './audit/schema.js'
+export type { Sealer, SealResult } from './audit/sealer.js'
 export type { Audit } from './audit/service.js'
-export type { AuditFilter, AuditStore } from './audit/store.js'
+export type { AuditChainStore, AuditFilter, AuditHead, AuditPosition, AuditStore } from './audit/store.js'
+export type { AuditVerification, VerifyOptions } from './audit/verify.js'
 export type { Identify, Identity } from './context.js'
 export { rbacErrors } from './errors.js'
 export { rbacEvents } from './events.js'
 export type { RbacAbility } from './permissions/ability.js'
 export type { Catalog } from './permissions/catalog.js'
+export { conditionsMatcher } from './permissions/conditions/matcher.js'
+export type { Conditions } from './permissions/conditions/schema.js'
 export { type ConcretePermission, hasPermission, type Permission } from './permissions/permission.js'
 export { type PredefinedResources, predefinedResources } from './permissions/predefined.js'
 export {

@@ -11,6 +11,8 @@ import {
 import { createAccess } from './access.js'
 import { assignmentRoutes } from './assignments/routes.js'
 import { type Assignments, createAssignments, createAssignmentWriter } from './assignments/service.js'
+import { createDenied } from './audit/denied.js'
+import type { AuditOptions } from './audit/options.js'
 import { auditRoutes } from './audit/routes.js'
 import { type Audit, createAudit } from './audit/service.js'
 import { createContext, type Identify } from './context.js'
@@ -43,6 +45,8 @@ export interface RbacOptions<R extends Resources> extends RuntimeOptions {
   storage?: RbacStorage
   /** Hear of every change inside its transaction. The audit log hears first by itself: it need not be listed. */
   events?: EventSink | readonly EventSink[]
+  /** How the audit log is kept, sealed, anchored and streamed. */
+  audit?: AuditOptions
 }
 
 export interface Rbac<R extends Resources = PredefinedResources> extends Permissions<R> {
@@ -76,7 +80,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
   if (!options.storage) warnOfMemory(runtime.logger, '@org/rbac')
   const storage = options.storage ?? memoryStorage()
   const catalog = new Catalog(options.resources ?? predefinedResources)
-  const audit = createAudit({ storage, runtime })
+  const audit = createAudit({ storage, runtime, options: options.audit, events: options.events })
   const book = predefinedBook(catalog, options.roles)
   const access = createAccess({ storage, runtime, catalog, roles: book })
   const deps: Deps = {
@@ -99,7 +103,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
     tenants,
     members,
     audit,
-    context: createContext(abilityOf),
+    context: createContext(abilityOf, createDenied(audit.log, runtime.logger, options.audit)),
     guard: (resource, action, given) => permissionGuard(catalog, book, resource, action, given),
     catalog,
     http: {

@@ -9,6 +9,7 @@ import type { ContractCase } from '@org/core/testing'
 import type { RbacStorage } from './storage/port.js'
 import { assignmentContract } from './testing/assignments.js'
 import { auditContract } from './testing/audit.js'
+import { auditChainContract } from './testing/audit-chain.js'
 import { transactionContract } from './testing/transactions.js'
 
 export { fakeClock } from '@org/core/testing'
@@ -16,5 +17,6 @@ export { fakeClock } from '@org/core/testing'
 export const storageContract: readonly ContractCase<RbacStorage>[] = [
   ...assignmentContract,
   ...auditContract,
+  ...auditChainContract,
   ...transactionContract,
 ]

@@ -46,6 +46,7 @@ for (const { name, missing, open } of await storages()) {
       expect(entry).toEqual({
         ...{ id: expect.stringMatching(/^aud_/), eventId: null, tenantId, time: clock.now(), actor, outcome: 'denied' },
         ...{ action: 'report.exported', resource: { type: 'report', id: 'r1' }, before: null, after: null },
+        targets: [{ type: 'report', id: 'r1' }],
         ...{ data: { rows: 3, at: '1970-01-01T00:00:00.000Z' }, ip: '203.0.113.7', userAgent: null, requestId: 'req' },
       })
       expect((await rbac.audit.query({ tenantId })).data).toEqual([entry])
@@ -137,6 +138,7 @@ for (const { name, missing, open } of await storages()) {
         ...{ id: expect.stringMatching(/^aud_/), eventId: `evt_${tenants}`, tenantId, time: clock.now() - 5 },
         ...{ actor: { type: 'user', id: 'ann' }, action: 'endpoint.updated', outcome: 'success' },
         ...{ resource: { type: 'endpoint', id: 'ep_1' }, data: { url: 'https://a.example' } },
+        targets: [{ type: 'endpoint', id: 'ep_1' }],
         ...{
           before: { enabled: true },
           after: { enabled: false },

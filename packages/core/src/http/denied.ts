@@ -21,7 +21,8 @@ export async function tellOfDenial(
       code: error.code,
       detail: error.detail,
     }
-    await context.onDenied(attempt)
+    const { ip, userAgent, requestId } = context
+    await context.onDenied(attempt, { ip, userAgent, requestId })
   } catch (failure) {
     logger.error('A refused attempt could not be noted', { routeId, error: failure })
   }

@@ -34,7 +34,9 @@ export async function identify(request: HttpRequest): Promise<RequestContext> {
     actor,
     ability,
     tx,
-    ...(typeof onDenied === 'function' && { onDenied: (attempt: DeniedAttempt) => found.onDenied?.(attempt) }),
+    ...(typeof onDenied === 'function' && {
+      onDenied: (attempt: DeniedAttempt, origin: RequestInfo) => found.onDenied?.(attempt, origin),
+    }),
     ip: found.ip ?? info.ip,
     userAgent: found.userAgent ?? info.userAgent,
     requestId: found.requestId ?? info.requestId,

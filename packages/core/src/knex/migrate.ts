@@ -28,6 +28,8 @@ export function createTable(
     table: Knex.CreateTableBuilder,
     /** The name of an index or constraint. */
     named: (suffix: string) => string,
+    /** For the `predicate` of an index over some rows only, which MySQL and MariaDB make over all. */
+    where: (condition: string) => Knex.QueryBuilder,
   ) => void,
 ): Migration {
   return {
@@ -35,7 +37,8 @@ export function createTable(
     creates: table,
     up: (knex, prefix) =>
       knex.schema.createTable(prefix + table, (builder) => {
-        define(columnsOf(knex, builder), builder, (suffix) => `${prefix}${table}_${suffix}`)
+        const named = (suffix: string) => `${prefix}${table}_${suffix}`
+        define(columnsOf(knex, builder), builder, named, (condition) => knex.queryBuilder().whereRaw(condition))
       }),
   }
 }

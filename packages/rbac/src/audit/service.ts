@@ -1,7 +1,8 @@
 import {
   checkScope,
-  coreErrors,
+  createEmit,
   type DomainEvent,
+  type EventSink,
   type Page,
   paginate,
   parse,
@@ -10,8 +11,32 @@ import {
   type Tx,
 } from '@org/core'
 import type { Deps } from '../deps.js'
+import type { rbacEvents } from '../events.js'
 import { defaultTenantId } from '../tenants/default.js'
-import { type AuditEntry, AuditQuery, LogAuditEntry, Plain, RecordedEvent } from './schema.js'
+import { createActivity } from './activity.js'
+import { recordOf } from './canonical.js'
+import { linksAfter } from './chain.js'
+import { createSigner } from './checkpoint.js'
+import { createErase, type Erased } from './erase.js'
+import { createExport } from './export.js'
+import type { AuditOptions } from './options.js'
+import { type AuditRecord, entryOf } from './record.js'
+import { createRedact } from './redact.js'
+import { createPrune, type Pruned } from './retention.js'
+import {
+  type Activity,
+  type ActivityQuery,
+  type AuditEntry,
+  AuditQuery,
+  type AuditResource,
+  type EraseAudit,
+  type ExportAudit,
+  LogAuditEntry,
+  type PruneAudit,
+  RecordedEvent,
+} from './schema.js'
+import { createSealer, type Sealer, type SealResult } from './sealer.js'
+import { type AuditVerification, createVerify, type VerifyOptions } from './verify.js'
 
 export interface Audit {
   /**
@@ -34,24 +59,94 @@ export interface Audit {
    * (`invalid_input`), and rolls back what it tells of.
    */
   sink: (event: DomainEvent, tx: Tx) => Promise<void>
+  /**
+   * The log, or what the filters leave of it, as text in parts; the newest first. Reads as it is read, in memory for one
+   * slice. Exporting is itself an entry, `audit.exported`, before the first line.
+   *
+   * @throws ProblemError `invalid_input`, at once.
+   */
+  export(scope: Scope, input: ExportAudit): AsyncIterable<string>
+  /**
+   * What the tenant's members did, as short lines for people: successful changes to members, keys, roles and the like.
+   *
+   * @throws ProblemError `invalid_input`.
+   */
+  activity(scope: Scope, query?: ActivityQuery): Promise<Page<Activity>>
+  /**
+   * Gives all entries that wait their places in the chains, makes the checkpoints that are due, and hands both to
+   * `anchor` and `stream`. Any number of processes may do so at once. @throws the first error, after the other tenants.
+   */
+  seal(options?: { tenantId?: string | undefined }): Promise<SealResult>
+  /** Seals again and again, `everyMs` (1,000 unless told) after the last time. Errors go to the logger. */
+  startSealer(options?: { everyMs?: number | undefined }): Sealer
+  /**
+   * Reads the tenant's whole log and says what was done to it behind our back. Give it the checkpoints that `anchor`
+   * got: nothing inside of the database can show that its end was cut off with all that told of it.
+   *
+   * @throws ProblemError `invalid_input`.
+   */
+  verify(scope: Scope, options?: VerifyOptions): Promise<AuditVerification>
+  /**
+   * Removes old entries, whole checkpointed segments at a time, as far as `anchor` and `stream` have got theirs. An
+   * `audit.pruned` entry says so for each. @throws ProblemError `invalid_input`.
+   */
+  prune(scope: Scope, input: PruneAudit): Promise<Pruned>
+  /**
+   * Removes a person's data from the log, and leaves its chain valid: id, address and user agent from what they did, and
+   * targets, data, `before` and `after` from what was done to them (a target `user` or `member`, a `userId`, an `email`).
+   * Reads the whole log. An `audit.erased` entry says how many there were. @throws ProblemError `invalid_input`.
+   */
+  erase(scope: Scope, input: EraseAudit): Promise<Erased>
 }
 
-export function createAudit({ storage, runtime }: Pick<Deps, 'storage' | 'runtime'>): Audit {
-  const add = (entry: AuditEntry, tx: Tx | undefined) => storage.run(({ audit }) => audit.insertOrFind(entry), tx)
+export interface AuditParts extends Pick<Deps, 'storage' | 'runtime'> {
+  options?: AuditOptions | undefined
+  /** Who else hears of what happens to the log itself. */
+  events?: EventSink | readonly EventSink[] | undefined
+}
 
-  const entryOf = (input: LogAuditEntry, origin: { eventId: string | null; time: number }): AuditEntry => {
+/** @throws ProblemError `setup_error` for options that cannot be. */
+export function createAudit({ storage, runtime, options = {}, events }: AuditParts): Audit {
+  const redact = createRedact(options.redact)
+  const signer = createSigner(options.signingKey, options.olderKeys)
+
+  async function add(entry: AuditEntry, tx: Tx | undefined): Promise<void> {
+    const record = recordOf(entry, runtime.random)
+    if (options.inline) return addSealed(record, entry.targets.slice(1), tx)
+    await storage.run(({ audit }) => audit.insertOrFind(record, entry.targets.slice(1)), tx)
+  }
+
+  /** The head's lock is taken here, after whatever the transaction has locked before, and held until it commits. */
+  const addSealed = (record: AuditRecord, others: AuditResource[], tx: Tx | undefined) =>
+    storage.run(async ({ audit, auditChain }) => {
+      const { tenantId } = record
+      const [link] = linksAfter(await auditChain.lockHead(tenantId, runtime.clock.now()), [record])
+      if (!link || (await audit.insertOrFind({ ...record, ...link }, others))) return
+      await auditChain.moveHead(tenantId, { seq: link.seq, hash: link.hash })
+    }, tx)
+
+  const entryFrom = (input: LogAuditEntry, origin: { eventId: string | null; time: number }): AuditEntry => {
     const { tenantId = defaultTenantId, actor = systemActor, action, outcome = 'success', ...rest } = input
-    const { resource = null, ip = null, userAgent = null, requestId = null } = rest
-    const data = plain('/data', rest.data ?? {})
-    const before = rest.before ? plain('/before', rest.before) : null
-    const after = rest.after ? plain('/after', rest.after) : null
-    const about = { tenantId, actor, action, resource, outcome }
+    const { ip = null, userAgent = null } = rest
+    const targets = allTargets(rest.resource ?? undefined, rest.targets)
+    const data = redact('/data', rest.data ?? {})
+    const before = rest.before ? redact('/before', rest.before) : null
+    const after = rest.after ? redact('/after', rest.after) : null
+    const requestId = rest.requestId?.slice(0, maxRequestId) ?? null
+    const about = { tenantId, actor, action, resource: targets[0] ?? null, targets, outcome }
     return { id: runtime.id('aud'), ...origin, ...about, data, before, after, ip, userAgent, requestId }
   }
 
+  const sink: Audit['sink'] = async (event, tx) => {
+    const { id: eventId, time, type: action, ...rest } = parse(RecordedEvent, event)
+    const entry = entryFrom({ ...rest, action }, { eventId, time })
+    await add(entry, storage.owns(tx) ? tx : undefined)
+  }
+  const emit = createEmit<typeof rbacEvents>(runtime, sink, events)
+
   return {
     async log(input, { tx = input.tx } = {}) {
-      const entry = entryOf(parse(LogAuditEntry, input), { eventId: null, time: runtime.clock.now() })
+      const entry = entryFrom(parse(LogAuditEntry, input), { eventId: null, time: runtime.clock.now() })
       await add(entry, tx)
       return entry
     },
@@ -59,7 +154,7 @@ export function createAudit({ storage, runtime }: Pick<Deps, 'storage' | 'runtim
     async query(scope, query = {}) {
       const { tenantId, tx } = checkScope(scope)
       const { limit, cursor, ...filter } = parse(AuditQuery, query)
-      return storage.read(
+      const page = await storage.read(
         ({ audit }) =>
           paginate(
             { limit, cursor },
@@ -69,21 +164,25 @@ export function createAudit({ storage, runtime }: Pick<Deps, 'storage' | 'runtim
           ),
         tx,
       )
+      return { ...page, data: page.data.map(entryOf) }
     },
 
-    async sink(event, tx) {
-      const { id: eventId, time, type: action, ...rest } = parse(RecordedEvent, event)
-      const entry = entryOf({ ...rest, action }, { eventId, time })
-      await add(entry, storage.owns(tx) ? tx : undefined)
-    },
+    sink,
+    export: createExport({ storage }, emit),
+    activity: createActivity({ storage }),
+    ...createSealer({ storage, runtime, signer }, options),
+    verify: createVerify({ storage }, signer),
+    prune: createPrune({ storage, runtime }, emit, options),
+    erase: createErase({ storage }, emit),
   }
 }
 
-/** As the database gives it back: dates become text, `undefined` goes. @throws ProblemError `invalid_input`. */
-function plain(pointer: string, content: Plain): Plain {
-  try {
-    return Plain.parse(JSON.parse(JSON.stringify(content)))
-  } catch (cause) {
-    throw coreErrors.invalid_input({ errors: [{ pointer, detail: 'must be plain data' }], cause })
-  }
+/** As much of a request's id as an index takes. */
+const maxRequestId = 255
+
+function allTargets(first: AuditResource | undefined, targets: readonly AuditResource[] = []): AuditResource[] {
+  const all = new Map<string, AuditResource>()
+  for (const target of [...(first ? [first] : []), ...targets])
+    all.set(JSON.stringify([target.type, target.id]), target)
+  return [...all.values()]
 }

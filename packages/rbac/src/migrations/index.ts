@@ -2,8 +2,12 @@ import { idempotencyMigration, type Migration } from '@org/core/knex'
 import { tenants } from './0001-tenants.js'
 import { members } from './0002-members.js'
 import { assignments } from './0003-assignments.js'
-import { auditEntries } from './0003-audit-entries.js'
+import { auditEntries } from './0010-audit-entries.js'
+import { auditTargets } from './0011-audit-targets.js'
+import { auditHeads } from './0012-audit-heads.js'
+import { auditCheckpoints } from './0013-audit-checkpoints.js'
 import { policies } from './0020-policies.js'
+import { policyDrafts } from './0021-policy-drafts.js'
 
 /** Goes before every table name unless the host says otherwise. */
 export const defaultPrefix = 'rbac_'
@@ -15,5 +19,9 @@ export const migrations: readonly Migration[] = [
   members,
   assignments,
   auditEntries,
+  auditTargets,
+  auditHeads,
+  auditCheckpoints,
   policies,
+  policyDrafts,
 ]

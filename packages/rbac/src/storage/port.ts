@@ -1,7 +1,7 @@
 /** The storage port: what @org/rbac keeps, whatever keeps it. */
 import type { IdempotencyStore, Storage } from '@org/core'
 import type { AssignmentStore } from '../assignments/store.js'
-import type { AuditStore } from '../audit/store.js'
+import type { AuditChainStore, AuditStore } from '../audit/store.js'
 import type { MemberStore } from '../members/store.js'
 import type { PolicyStore } from '../policies/store.js'
 import type { TenantStore } from '../tenants/store.js'
@@ -12,6 +12,7 @@ export interface RbacStores {
   assignments: AssignmentStore
   policies: PolicyStore
   audit: AuditStore
+  auditChain: AuditChainStore
   idempotency: IdempotencyStore
 }
 

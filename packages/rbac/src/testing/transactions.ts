@@ -11,7 +11,7 @@ export const transactionContract: readonly ContractCase<RbacStorage>[] = [
       storage.run(async ({ tenants, assignments, audit }) => {
         await tenants.touch('t1')
         await assignments.insertOrFind(assignment({ id: 'asg_1' }))
-        await audit.insertOrFind(entry({ id: 'aud_1' }))
+        await audit.insertOrFind(entry({ id: 'aud_1' }), [])
         if (!tx) throw new Error('undo')
       }, tx)
     const isEmpty = async () => {

@@ -1,18 +1,12 @@
-import { integer, json, KnexTable, nullable, oneOf, text } from '@org/core/knex'
+import { integer, KnexTable, nullable, oneOf, text } from '@org/core/knex'
 import type { Knex } from 'knex'
-import type { AuditEntry } from '../../audit/schema.js'
-import type { AuditFilter, AuditStore } from '../../audit/store.js'
+import { type AuditRecord, withoutWhat, withoutWho } from '../../audit/record.js'
+import type { AuditPart, AuditResource } from '../../audit/schema.js'
+import type { AuditPosition, AuditStore } from '../../audit/store.js'
+import { auditReader, likeText } from './audit-list.js'
 
-/** An entry with its pairs side by side. */
-type AuditRow = Omit<AuditEntry, 'actor' | 'resource'> & {
-  actorType: AuditEntry['actor']['type']
-  actorId: string
-  resourceType: string | null
-  resourceId: string | null
-}
-
-export function knexAudit(db: Knex, prefix: string): AuditStore {
-  const table = new KnexTable<AuditRow>(db, `${prefix}audit_entries`, {
+export function auditTable(db: Knex, prefix: string): KnexTable<AuditRecord> {
+  return new KnexTable<AuditRecord>(db, `${prefix}audit_entries`, {
     id: text,
     eventId: nullable(text),
     tenantId: text,
@@ -20,56 +14,78 @@ export function knexAudit(db: Knex, prefix: string): AuditStore {
     actorType: oneOf(),
     actorId: text,
     action: text,
+    outcome: oneOf(),
     resourceType: nullable(text),
     resourceId: nullable(text),
-    outcome: oneOf(),
-    data: json(),
-    before: nullable(json()),
-    after: nullable(json()),
     ip: nullable(text),
     userAgent: nullable(text),
     requestId: nullable(text),
+    what: nullable(text),
+    whoSalt: nullable(text),
+    whatSalt: nullable(text),
+    canonical: text,
+    contentHash: text,
+    seq: nullable(integer),
+    prevHash: nullable(text),
+    hash: nullable(text),
   })
+}
+
+/** A target after the first. */
+interface Target extends AuditResource {
+  tenantId: string
+  time: number
+  entryId: string
+  position: number
+}
+
+export function auditTargetTable(db: Knex, prefix: string): KnexTable<Target> {
+  return new KnexTable<Target>(db, `${prefix}audit_targets`, {
+    tenantId: text,
+    time: integer,
+    entryId: text,
+    position: integer,
+    type: text,
+    id: text,
+  })
+}
+
+export function knexAudit(db: Knex, prefix: string): AuditStore {
+  const table = auditTable(db, prefix)
+  const targets = auditTargetTable(db, prefix)
+  const oldestFirst = (narrow: Knex.QueryBuilder, { limit, after }: { limit: number; after: AuditPosition | null }) => {
+    if (after) {
+      const [time, id] = after
+      narrow.where('time', '>=', time).where((query) => query.where('time', '>', time).orWhere('id', '>', id))
+    }
+    narrow.orderBy(['time', 'id']).limit(limit)
+    return db.client.dialect === 'sqlite3' ? narrow : narrow.forUpdate()
+  }
   return {
-    async insertOrFind(entry) {
-      const found = await table.insertOrFind(rowOf(entry), ['tenantId', 'eventId'])
-      return found && entryOf(found)
+    async insertOrFind(record, others) {
+      const found = await table.insertOrFind(record, ['tenantId', 'eventId'])
+      if (found || others.length === 0) return found
+      const { tenantId, time, id: entryId } = record
+      await targets.insert(others.map((target, i) => ({ tenantId, time, entryId, position: i + 1, ...target })))
+      return null
     },
-    async list(tenantId, filter, { limit, after }) {
-      const rows = await table.all((query) => {
-        narrow(query.where('tenant_id', tenantId), filter)
-        if (after) query.where((older) => before(older, ...after))
-        return query
-          .orderBy([
-            { column: 'time', order: 'desc' },
-            { column: 'id', order: 'desc' },
-          ])
-          .limit(limit)
-      })
-      return rows.map(entryOf)
+    list: auditReader(db, table, targets.name),
+    naming: (tenantId, words, slice) =>
+      table.all((query) => {
+        const named = (any: Knex.QueryBuilder) => {
+          for (const word of words) any.orWhereRaw("what like ? escape '!'", [likeText(JSON.stringify(word))])
+        }
+        return oldestFirst(query.where('tenant_id', tenantId).where(named), slice)
+      }),
+    by: (tenantId, userId, slice) =>
+      table.all((query) =>
+        oldestFirst(query.where(table.encode({ tenantId, actorId: userId, actorType: 'user' })), slice),
+      ),
+    async erase(tenantId, part: AuditPart, positions) {
+      for (const [time, id] of positions) {
+        await table.update({ tenantId, time, id }, part === 'who' ? withoutWho() : withoutWhat())
+        if (part === 'what') await targets.remove({ tenantId, time, entryId: id })
+      }
     },
   }
-}
-
-function before(query: Knex.QueryBuilder, time: number, id: string): void {
-  query.where('time', '<', time).orWhere((same) => same.where('time', time).where('id', '<', id))
-}
-
-function narrow(query: Knex.QueryBuilder, { user, action, resourceType, resourceId, from, to }: AuditFilter): void {
-  if (user !== undefined) query.where('actor_id', user)
-  if (action !== undefined) query.where('action', action)
-  if (resourceType !== undefined) query.where('resource_type', resourceType)
-  if (resourceId !== undefined) query.where('resource_id', resourceId)
-  if (from !== undefined) query.where('time', '>=', from)
-  if (to !== undefined) query.where('time', '<', to)
-}
-
-function rowOf({ actor, resource, ...entry }: AuditEntry): AuditRow {
-  const target = { resourceType: resource?.type ?? null, resourceId: resource?.id ?? null }
-  return { ...entry, actorType: actor.type, actorId: actor.id, ...target }
-}
-
-function entryOf({ actorType, actorId, resourceType, resourceId, ...row }: AuditRow): AuditEntry {
-  const resource = resourceType === null || resourceId === null ? null : { type: resourceType, id: resourceId }
-  return { ...row, actor: { type: actorType, id: actorId }, resource }
 }

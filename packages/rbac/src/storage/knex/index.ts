@@ -5,6 +5,7 @@ import { defaultPrefix } from '../../migrations/index.js'
 import type { RbacStorage } from '../port.js'
 import { knexAssignments } from './assignments.js'
 import { knexAudit } from './audit.js'
+import { knexAuditChain } from './audit-chain.js'
 import { knexMembers } from './members.js'
 import { knexPolicies } from './policies.js'
 import { knexTenants } from './tenants.js'
@@ -30,6 +31,7 @@ export function knexStorage(knex: Knex, { prefix = defaultPrefix }: KnexStorageO
       assignments: knexAssignments(db, prefix),
       policies: knexPolicies(db, prefix),
       audit: knexAudit(db, prefix),
+      auditChain: knexAuditChain(db, prefix),
       idempotency: knexIdempotency(db, prefix),
     }),
   })

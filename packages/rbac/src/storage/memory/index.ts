@@ -8,14 +8,14 @@ import {
   memoryUnitOfWork,
 } from '@org/core'
 import type { Assignment } from '../../assignments/schema.js'
-import type { AuditEntry } from '../../audit/schema.js'
+import type { AuditRecord } from '../../audit/record.js'
 import type { Member } from '../../members/schema.js'
-import type { Policy } from '../../policies/schema.js'
 import type { RbacStorage } from '../port.js'
 import { memoryAssignments } from './assignments.js'
 import { memoryAudit } from './audit.js'
+import { type AuditChainRows, memoryAuditChain } from './audit-chain.js'
 import { memoryMembers } from './members.js'
-import { memoryPolicies } from './policies.js'
+import { memoryPolicies, type PolicyRows } from './policies.js'
 import { memoryTenants, type TenantRow } from './tenants.js'
 
 export interface MemoryStorageOptions {
@@ -28,8 +28,9 @@ export function memoryStorage({ database = memoryDatabase() }: MemoryStorageOpti
   const tenants: MemoryRows<TenantRow> = new Map()
   const members: MemoryRows<Member> = new Map()
   const assignments: MemoryRows<Assignment> = new Map()
-  const policies: MemoryRows<Policy> = new Map()
-  const entries: MemoryRows<AuditEntry> = new Map()
+  const policies: PolicyRows = { versions: new Map(), drafts: new Map() }
+  const entries: MemoryRows<AuditRecord> = new Map()
+  const chain: AuditChainRows = { heads: new Map(), checkpoints: new Map() }
   const idempotency: MemoryRows<IdempotencyRecord> = new Map()
   return memoryUnitOfWork(database, (tx) => ({
     tenants: memoryTenants(tenants, tx),
@@ -37,6 +38,7 @@ export function memoryStorage({ database = memoryDatabase() }: MemoryStorageOpti
     assignments: memoryAssignments(assignments, tx),
     policies: memoryPolicies(policies, tx),
     audit: memoryAudit(entries, tx),
+    auditChain: memoryAuditChain(entries, chain, tx),
     idempotency: memoryIdempotency(idempotency, tx),
   }))
 }

@@ -1,0 +1,67 @@
+/**
+ * Erasure of one person (GDPR art. 17). The chain holds salted commitments to what goes, and its hashes stay as they are;
+ * with the salt gone, nobody can try out what had been there.
+ */
+import { type Actor, checkScope, type Emit, parse, type Scope } from '@org/core'
+import type { Deps } from '../deps.js'
+import type { rbacEvents } from '../events.js'
+import { type AuditRecord, entryOf } from './record.js'
+import { EraseAudit, erasedId, type Plain } from './schema.js'
+import type { AuditPosition, AuditStore } from './store.js'
+
+export interface Erased {
+  /** Entries whose actor, address and user agent went. */
+  who: number
+  /** Entries whose targets, data, before and after went. */
+  what: number
+}
+
+const slice = 500
+
+export function createErase({ storage }: Pick<Deps, 'storage'>, emit: Emit<typeof rbacEvents>) {
+  return async (scope: Scope, input: EraseAudit): Promise<Erased> => {
+    const { tenantId, actor, tx } = checkScope(scope)
+    const { userId, emails } = parse(EraseAudit, input)
+    return storage.run(async ({ audit }, own) => {
+      const erased: Erased = { who: 0, what: 0 }
+      for await (const records of slices((after) => audit.by(tenantId, userId, { limit: slice, after }))) {
+        erased.who += await erase(audit, 'who', records)
+      }
+      const words = [userId, ...emails]
+      for await (const records of slices((after) => audit.naming(tenantId, words, { limit: slice, after }))) {
+        const about = records.filter((record) => isAbout(record, userId, emails))
+        erased.what += await erase(audit, 'what', about)
+      }
+      // Who erases themselves must not come back into the log by it.
+      const isSelf = actor?.type === 'user' && actor.id === userId
+      const nobody: Actor = { type: 'user', id: erasedId }
+      const by: Scope = isSelf ? { tenantId, actor: nobody } : scope
+      await emit(by, { type: 'audit.erased', data: { ...erased } }, own)
+      return erased
+    }, tx)
+  }
+}
+
+async function* slices(read: (after: AuditPosition | null) => Promise<AuditRecord[]>): AsyncGenerator<AuditRecord[]> {
+  for (let after: AuditPosition | null = null; ; ) {
+    const records: AuditRecord[] = await read(after)
+    if (records.length > 0) yield records
+    const last = records.at(-1)
+    if (!last || records.length < slice) return
+    after = [last.time, last.id]
+  }
+}
+
+async function erase(audit: AuditStore, part: 'who' | 'what', records: AuditRecord[]): Promise<number> {
+  for (const { tenantId, time, id } of records) await audit.erase(tenantId, part, [[time, id]])
+  return records.length
+}
+
+/** The store finds whatever names them anywhere; only these places say that the entry is about them. */
+function isAbout(record: AuditRecord, userId: string, emails: readonly string[]): boolean {
+  const { targets, data, before, after } = entryOf(record)
+  if (targets.some(({ type, id }) => (type === 'user' || type === 'member') && id === userId)) return true
+  const speaks = (part: Plain | null) =>
+    part !== null && (part.userId === userId || (typeof part.email === 'string' && emails.includes(part.email)))
+  return [data, before, after].some(speaks)
+}
