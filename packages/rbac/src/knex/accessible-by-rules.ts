@@ -13,7 +13,7 @@ export interface AbilityRule {
   readonly ast?: Ast | undefined
 }
 
-export interface Target {
+interface Target {
   comparisons: Comparisons
   /** @throws ProblemError `setup_error` for a field that is no column. */
   column(field: string): string

@@ -4,16 +4,14 @@ import { z } from 'zod'
 
 /** All the operators that there are. CASL takes what it does not know for a value, and then a deny denies nothing. */
 export const operators = ['$eq', '$ne', '$in', '$nin', '$gt', '$gte', '$lt', '$lte'] as const
-export type Operator = (typeof operators)[number]
 
-export function isOperator(name: string): name is Operator {
-  return (operators as readonly string[]).includes(name)
-}
+const isOperator = (name: string) => (operators as readonly string[]).includes(name)
 
 const maxFields = 20
 const maxValues = 100
 const maxLength = 1000
 
+const identifier = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/
 /** What CASL marks a row with is no field of it. */
 const reserved: readonly string[] = ['prototype', '__caslSubjectType__']
 
@@ -22,10 +20,10 @@ const reserved: readonly string[] = ['prototype', '__caslSubjectType__']
  * them, and CASL's parser trips over them.
  */
 export function isField(name: string): boolean {
-  return /^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(name) && !(name in Object.prototype) && !reserved.includes(name)
+  return identifier.test(name) && !(name in Object.prototype) && !reserved.includes(name)
 }
 
-const Field = z.string().refine(isField)
+const Field = z.string().regex(identifier).refine(isField)
 
 /** Who asks, filled in when their ability is built. */
 export const Variable = z.strictObject({ var: z.enum(['userId', 'tenantId']) })
@@ -36,9 +34,9 @@ const largest = Number.MAX_SAFE_INTEGER
 const Numeric = z.number().min(-largest).max(largest)
 const wantedValue = `text of at most ${maxLength} characters, a number, true, false, null or { "var": "userId" or "tenantId" }`
 
-const Value = z.union([Text.max(maxLength), Numeric, z.boolean(), z.null(), Variable], {
-  error: `must be ${wantedValue}`,
-})
+const Value = z
+  .union([Text.max(maxLength), Numeric, z.boolean(), z.null(), Variable], { error: `must be ${wantedValue}` })
+  .meta({ id: 'RbacConditionValue' })
 const Values = z.array(Value).min(1, 'must hold at least one value').max(maxValues)
 /** There is no order among booleans and null, and none among ids that means anything. */
 const Ordered = z.union([Text.max(maxLength), Numeric], { error: 'must be text or a number' })
@@ -104,5 +102,8 @@ export const Conditions = z
   }, Fields)
   .refine((given) => Object.keys(given).length > 0, 'must name at least one field; leave it out for all rows')
   .refine((given) => Object.keys(given).length <= maxFields, `must name at most ${maxFields} fields`)
-  .meta({ description: `Field by field: a value, or an object of operators (${known}), all of which must hold.` })
+  .meta({
+    id: 'RbacConditions',
+    description: `Field by field: a value, or an object of operators (${known}), all of which must hold.`,
+  })
 export type Conditions = z.infer<typeof Conditions>

@@ -7,7 +7,7 @@ import type { Scalar } from './values.js'
 /** How CASL parses conditions: https://github.com/stalniy/ucast. */
 export type Ast = NonNullable<MatchConditions['ast']>
 
-export type Comparison = 'lt' | 'lte' | 'gt' | 'gte'
+type Comparison = 'lt' | 'lte' | 'gt' | 'gte'
 
 /** One thing that is said of one field. */
 export type Term =
