@@ -8,4 +8,10 @@ export const rbacErrors = defineErrors('rbac', {
   already_member: { status: 409, title: 'The user is a member already' },
   member_suspended: { status: 409, title: 'The member is suspended' },
   not_owner: { status: 409, title: 'The member is not an owner' },
+  role_exists: { status: 409, title: 'There is a role with this key already' },
+  role_predefined: { status: 409, title: 'The role belongs to the host app and cannot be changed' },
+  role_in_use: { status: 409, title: 'The role is in use' },
+  policy_stale: { status: 412, title: 'The policy has changed since' },
+  policy_tests_failed: { status: 422, title: 'Tests of the policy fail' },
+  precondition_required: { status: 428, title: 'Say with If-Match which state you have seen' },
 })

@@ -3,11 +3,21 @@ import { z } from 'zod'
 
 const tenant = z.object({ tenantId: z.string(), name: z.string().nullable() })
 const member = z.object({ userId: z.string() })
+const role = z.object({
+  key: z.string(),
+  name: z.string(),
+  policyVersion: z.number().int(),
+})
+const policy = z.object({ version: z.number().int(), basedOn: z.number().int(), note: z.string().nullable() })
+const draft = z.object({ basedOn: z.number().int() })
 const assignment = z.object({ assignmentId: z.string(), userId: z.string(), role: z.string() })
 
 const examples = {
   tenant: [{ tenantId: 'acme', name: 'Acme Inc.' }],
   member: [{ userId: 'olga' }],
+  role: [{ key: 'support', name: 'Support', policyVersion: 4 }],
+  policy: [{ version: 5, basedOn: 4, note: 'Support reads keys' }],
+  draft: [{ basedOn: 4 }],
   assignment: [{ assignmentId: 'asg_01kg2m3n4p5q6r7s8t9v', userId: 'olga', role: 'developer' }],
 }
 
@@ -47,5 +57,17 @@ export const rbacEvents = {
   'audit.erased': z.object({ who: z.int(), what: z.int() }).meta({
     description: "A person's data was removed from the audit log",
     examples: [{ who: 12, what: 3 }],
+  }),
+
+  'role.created': role.meta({ description: 'A tenant made a role of its own', examples: examples.role }),
+  'role.updated': role.meta({ description: 'A role of a tenant changed', examples: examples.role }),
+  'role.deleted': role.meta({ description: 'A role of a tenant was deleted', examples: examples.role }),
+
+  'policy.drafted': draft.meta({ description: 'The draft of a policy was saved', examples: examples.draft }),
+  'policy.discarded': draft.meta({ description: 'The draft of a policy was thrown away', examples: examples.draft }),
+  'policy.published': policy.meta({ description: 'A draft became the policy', examples: examples.policy }),
+  'policy.rolled_back': policy.meta({
+    description: 'An old version became the policy again, as a new one',
+    examples: examples.policy,
   }),
 }

@@ -10,6 +10,7 @@ import type { RbacStorage } from './storage/port.js'
 import { assignmentContract } from './testing/assignments.js'
 import { auditContract } from './testing/audit.js'
 import { auditChainContract } from './testing/audit-chain.js'
+import { policyContract } from './testing/policies.js'
 import { transactionContract } from './testing/transactions.js'
 
 export { fakeClock } from '@org/core/testing'
@@ -18,5 +19,6 @@ export const storageContract: readonly ContractCase<RbacStorage>[] = [
   ...assignmentContract,
   ...auditContract,
   ...auditChainContract,
+  ...policyContract,
   ...transactionContract,
 ]

@@ -26,8 +26,12 @@ export function defineResources<const R extends Resources>(resources: R): R {
 const reserved = new Set(['all', 'manage', 'Object'])
 
 /** Names are joined with `:` in permissions and with `,` in CASL's packed rules, so they hold neither. */
+export function isName(name: string): boolean {
+  return /^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(name) && !reserved.has(name)
+}
+
 export function checkName(kind: string, name: string): void {
-  if (/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(name) && !reserved.has(name)) return
+  if (isName(name)) return
   throw coreErrors.setup_error({
     detail:
       `The ${kind} name "${name}" cannot be used: write a letter and then at most 63 letters, digits, "_" or "-"; ` +

@@ -1,17 +1,18 @@
+import { ExternalId, Text } from '@org/core'
 import { z } from 'zod'
 import type { Permission } from '../permissions/permission.js'
-import type { Resources } from '../permissions/resources.js'
+import { isName, type Resources } from '../permissions/resources.js'
 import { Rule } from '../permissions/rule.js'
 
 /** What is said about a role, by the host in its code or by a tenant in its policy. */
 export const RoleDefinition = z.strictObject({
   /** For people; the role's key unless told. */
-  name: z.string().min(1).max(100).optional(),
-  description: z.string().max(500).optional(),
+  name: Text.min(1).max(100).optional(),
+  description: Text.max(500).optional(),
   /** The keys of the roles whose rules this one has as well. */
-  inherits: z.array(z.string()).max(20).readonly().optional(),
+  inherits: z.array(z.string().max(64)).max(20).readonly().optional(),
   /** What it grants on every row: `keys:read`, `keys:*`, `*:read`, `*`. */
-  permissions: z.array(z.string()).max(500).readonly().optional(),
+  permissions: z.array(z.string().max(130)).max(500).readonly().optional(),
   /** Denies, and rights over some rows or fields only. */
   rules: z.array(Rule).max(500).readonly().optional(),
 })
@@ -21,6 +22,26 @@ export type RoleDefinition<R extends Resources> = Omit<z.input<typeof RoleDefini
   permissions?: readonly Permission<R>[]
   rules?: readonly (Omit<z.input<typeof Rule>, 'permission'> & { permission: Permission<R> })[]
 }
+
+/** The key of a role that a tenant makes. Names that every object has anyway are nobody's. */
+export const RoleKey = z
+  .string()
+  .refine((key) => isName(key) && !(key in Object.prototype) && key !== 'prototype', {
+    error: ({ input }) =>
+      `"${String(input).slice(0, 80)}" cannot be the key of a role: write a letter and then at most 63 letters, digits, "_" or "-"`,
+  })
+  .meta({ description: 'A letter, then at most 63 letters, digits, `_` or `-`; it never changes.' })
+
+export const CreateRole = RoleDefinition.extend({ key: RoleKey })
+export type CreateRole = z.input<typeof CreateRole>
+
+/** What is left out stays; a description of null is taken away. */
+export const UpdateRole = RoleDefinition.extend({
+  description: RoleDefinition.shape.description.unwrap().nullable().optional(),
+})
+export type UpdateRole = z.input<typeof UpdateRole>
+
+export const RoleParams = z.object({ key: ExternalId.max(64) })
 
 export type RoleDefinitions<R extends Resources> = Readonly<Record<string, RoleDefinition<R>>>
 
