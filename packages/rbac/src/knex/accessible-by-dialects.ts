@@ -71,9 +71,9 @@ const mysql: Comparisons = {
     // `$` also matches before a line break at the end. Numbers have no character set, and doubles may have exponents.
     return sql`case
       when ${text} regexp ${pattern} and ${text} not regexp '[^0-9.-]' and char_length(${text}) <= ${digits}
-        then cast(${text} as double)
+        then ${text} + 0e0
       when charset(${column}) = 'binary' and ${text} regexp '^-{0,1}[0-9]([.][0-9]+){0,1}e[-+]{0,1}[0-9]+$'
-        then cast(${text} as double)
+        then ${text} + 0e0
     end`
   },
   ordersText(name, order, limit) {

@@ -48,6 +48,7 @@ export function accessibleBy<Query extends Knex.QueryBuilder, A extends Ability,
   { table, columns = {}, field }: AccessibleByOptions = {},
 ): Query {
   const builder = internalsOf(query)
+  checkNarrowable(builder)
   const qualifier = table ?? nameOf(builder._single.table)
   const predicate = allowedBy(rulesFor(ability, action, resource, field), {
     comparisons: comparisonsOf[dialectOf(query as unknown as Knex)],
@@ -87,6 +88,7 @@ function rulesFor(ability: Ability, action: unknown, resource: unknown, field: s
 
 /** What of a builder Knex has no method for: its table, and the conditions that it has so far. */
 interface Internals {
+  _method: string
   _single: { table?: unknown }
   _statements: { grouping: string }[]
 }
@@ -97,13 +99,17 @@ function internalsOf(query: unknown): Internals {
   throw coreErrors.setup_error({ detail: '`accessibleBy` takes a query builder of Knex 3: `knex("posts")`.' })
 }
 
+/** Conditions would be left out of an insert without a word, and out of all parts of a union but the first. */
+function checkNarrowable({ _method, _statements }: Internals): void {
+  const union = _statements.some(({ grouping }) => grouping === 'union')
+  if (!union && ['select', 'first', 'pluck', 'update', 'del'].includes(_method)) return
+  const detail = union ? 'Narrow each part of a union' : `"${_method}" takes no conditions`
+  throw coreErrors.setup_error({ detail: `${detail}: \`accessibleBy\` is for one select, update or delete.` })
+}
+
 /** How the rest of the query calls its table; undefined if it is not one by name. */
 function nameOf(table: unknown): string | undefined {
-  if (typeof table === 'string')
-    return table
-      .split(/\s+as\s+/i)
-      .at(-1)
-      ?.trim()
+  if (typeof table === 'string') return /\sas\s+(\S+)\s*$/i.exec(table)?.[1] ?? table
   if (typeof table !== 'object' || table === null || Object.getPrototypeOf(table) !== Object.prototype) return undefined
   const aliases = Object.keys(table)
   return aliases.length === 1 ? aliases[0] : undefined
