@@ -12,8 +12,11 @@ const policy = z.object({ version: z.number().int(), basedOn: z.number().int(), 
 const draft = z.object({ basedOn: z.number().int() })
 const assignment = z.object({ assignmentId: z.string(), userId: z.string(), role: z.string() })
 
+const invite = z.object({ inviteId: z.string(), kind: z.enum(['email', 'link']) })
+
 const examples = {
   tenant: [{ tenantId: 'acme', name: 'Acme Inc.' }],
+  invite: [{ inviteId: 'inv_01kg2m3n4p5q6r7s8t9v', kind: 'email' as const }],
   member: [{ userId: 'olga' }],
   role: [{ key: 'support', name: 'Support', policyVersion: 4 }],
   policy: [{ version: 5, basedOn: 4, note: 'Support reads keys' }],
@@ -34,6 +37,14 @@ export const rbacEvents = {
   'ownership.transferred': z.object({ from: z.string(), to: z.string() }).meta({
     description: 'An owner made another member one instead of themselves',
     examples: [{ from: 'olga', to: 'otto' }],
+  }),
+
+  'invite.created': invite.meta({ description: 'Somebody was invited', examples: examples.invite }),
+  'invite.resent': invite.meta({ description: 'An invite got a new token', examples: examples.invite }),
+  'invite.revoked': invite.meta({ description: 'An invite was taken back', examples: examples.invite }),
+  'invite.accepted': invite.extend({ userId: z.string() }).meta({
+    description: 'A user joined by an invite',
+    examples: examples.invite.map((example) => ({ ...example, userId: 'olga' })),
   }),
 
   'assignment.created': assignment.meta({ description: 'A member was given a role', examples: examples.assignment }),

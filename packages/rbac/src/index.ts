@@ -45,6 +45,20 @@ export type { AuditVerification, VerifyOptions } from './audit/verify.js'
 export type { Identify, Identity } from './context.js'
 export { rbacErrors } from './errors.js'
 export { rbacEvents } from './events.js'
+export type { InviteMail, InviteOptions } from './invites/options.js'
+export type {
+  AcceptInvite,
+  CreateInvite,
+  Invite,
+  InvitePreview,
+  InviteQuery,
+  InviteStatus,
+  IssuedInvite,
+  ResendInvite,
+  StoredInvite,
+} from './invites/schema.js'
+export type { Invites } from './invites/service.js'
+export type { InviteFilter, InvitePatch, InviteStore } from './invites/store.js'
 export type { RbacAbility } from './permissions/ability.js'
 export type { Catalog } from './permissions/catalog.js'
 export { conditionsMatcher } from './permissions/conditions/matcher.js'

@@ -19,6 +19,9 @@ import { createContext, type Identify } from './context.js'
 import { createChange, type Deps } from './deps.js'
 import type { rbacEvents } from './events.js'
 import { type Given, type PermissionGuard, permissionGuard } from './guard.js'
+import type { InviteOptions } from './invites/options.js'
+import { inviteRoutes } from './invites/routes.js'
+import { createInvites, type Invites } from './invites/service.js'
 import { memberRoutes } from './members/routes.js'
 import { createMembers, type Members } from './members/service.js'
 import { Catalog } from './permissions/catalog.js'
@@ -45,6 +48,8 @@ export interface RbacOptions<R extends Resources> extends RuntimeOptions {
   storage?: RbacStorage
   /** Hear of every change inside its transaction. The audit log hears first by itself: it need not be listed. */
   events?: EventSink | readonly EventSink[]
+  /** The host's mailer, and how it knows whose address is whose. */
+  invites?: InviteOptions
   /** How the audit log is kept, sealed, anchored and streamed. */
   audit?: AuditOptions
 }
@@ -54,6 +59,7 @@ export interface Rbac<R extends Resources = PredefinedResources> extends Permiss
   readonly assignments: Assignments
   readonly tenants: Tenants
   readonly members: Members
+  readonly invites: Invites
   readonly audit: Audit
   /**
    * Makes the `context` that every router and guard wants, from who is signed in: `rbac.context((req) => …)`. A member
@@ -94,6 +100,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
   const assignments = createAssignments(deps, writer)
   const tenants = createTenants(deps, writer)
   const members = createMembers(deps, writer)
+  const invites = createInvites(deps, writer, options.invites)
   const { me, check, checkAll, explainTo, abilityOf, ...permissions } = createPermissions<R>(deps)
 
   return {
@@ -102,6 +109,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
     assignments,
     tenants,
     members,
+    invites,
     audit,
     context: createContext(abilityOf, createDenied(audit.log, runtime.logger, options.audit)),
     guard: (resource, action, given) => permissionGuard(catalog, book, resource, action, given),
@@ -113,6 +121,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
         ...roleRoutes(roles),
         ...assignmentRoutes(assignments),
         ...memberRoutes(members),
+        ...inviteRoutes(invites),
         ...tenantRoutes(tenants),
         ...auditRoutes(audit),
       ],

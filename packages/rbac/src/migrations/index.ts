@@ -8,6 +8,7 @@ import { auditHeads } from './0012-audit-heads.js'
 import { auditCheckpoints } from './0013-audit-checkpoints.js'
 import { policies } from './0020-policies.js'
 import { policyDrafts } from './0021-policy-drafts.js'
+import { invites } from './0030-invites.js'
 
 /** Goes before every table name unless the host says otherwise. */
 export const defaultPrefix = 'rbac_'
@@ -24,4 +25,5 @@ export const migrations: readonly Migration[] = [
   auditCheckpoints,
   policies,
   policyDrafts,
+  invites,
 ]

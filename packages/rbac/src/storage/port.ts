@@ -2,6 +2,7 @@
 import type { IdempotencyStore, Storage } from '@org/core'
 import type { AssignmentStore } from '../assignments/store.js'
 import type { AuditChainStore, AuditStore } from '../audit/store.js'
+import type { InviteStore } from '../invites/store.js'
 import type { MemberStore } from '../members/store.js'
 import type { PolicyStore } from '../policies/store.js'
 import type { TenantStore } from '../tenants/store.js'
@@ -11,6 +12,7 @@ export interface RbacStores {
   members: MemberStore
   assignments: AssignmentStore
   policies: PolicyStore
+  invites: InviteStore
   audit: AuditStore
   auditChain: AuditChainStore
   idempotency: IdempotencyStore

@@ -6,6 +6,7 @@ import type { RbacStorage } from '../port.js'
 import { knexAssignments } from './assignments.js'
 import { knexAudit } from './audit.js'
 import { knexAuditChain } from './audit-chain.js'
+import { knexInvites } from './invites.js'
 import { knexMembers } from './members.js'
 import { knexPolicies } from './policies.js'
 import { knexTenants } from './tenants.js'
@@ -29,6 +30,7 @@ export function knexStorage(knex: Knex, { prefix = defaultPrefix }: KnexStorageO
       tenants: knexTenants(db, prefix),
       members: knexMembers(db, prefix),
       assignments: knexAssignments(db, prefix),
+      invites: knexInvites(db, prefix),
       policies: knexPolicies(db, prefix),
       audit: knexAudit(db, prefix),
       auditChain: knexAuditChain(db, prefix),

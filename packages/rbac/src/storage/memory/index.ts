@@ -9,11 +9,13 @@ import {
 } from '@org/core'
 import type { Assignment } from '../../assignments/schema.js'
 import type { AuditRecord } from '../../audit/record.js'
+import type { StoredInvite } from '../../invites/schema.js'
 import type { Member } from '../../members/schema.js'
 import type { RbacStorage } from '../port.js'
 import { memoryAssignments } from './assignments.js'
 import { memoryAudit } from './audit.js'
 import { type AuditChainRows, memoryAuditChain } from './audit-chain.js'
+import { memoryInvites } from './invites.js'
 import { memoryMembers } from './members.js'
 import { memoryPolicies, type PolicyRows } from './policies.js'
 import { memoryTenants, type TenantRow } from './tenants.js'
@@ -28,6 +30,7 @@ export function memoryStorage({ database = memoryDatabase() }: MemoryStorageOpti
   const tenants: MemoryRows<TenantRow> = new Map()
   const members: MemoryRows<Member> = new Map()
   const assignments: MemoryRows<Assignment> = new Map()
+  const invites: MemoryRows<StoredInvite> = new Map()
   const policies: PolicyRows = { versions: new Map(), drafts: new Map() }
   const entries: MemoryRows<AuditRecord> = new Map()
   const chain: AuditChainRows = { heads: new Map(), checkpoints: new Map() }
@@ -36,6 +39,7 @@ export function memoryStorage({ database = memoryDatabase() }: MemoryStorageOpti
     tenants: memoryTenants(tenants, tx),
     members: memoryMembers(members, tx),
     assignments: memoryAssignments(assignments, tx),
+    invites: memoryInvites(invites, tx),
     policies: memoryPolicies(policies, tx),
     audit: memoryAudit(entries, tx),
     auditChain: memoryAuditChain(entries, chain, tx),
