@@ -6,7 +6,11 @@ import type { PredefinedResources, RbacAbility } from '@org/rbac'
 import type { Knex } from 'knex'
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from 'vitest'
 import { accessibleBy } from '../src/knex/accessible-by.js'
+import { createAbility } from '../src/permissions/ability.js'
+import { Catalog } from '../src/permissions/catalog.js'
 import { conditionsMatcher } from '../src/permissions/conditions/matcher.js'
+import { defineResources } from '../src/permissions/resources.js'
+import type { HeldRule } from '../src/permissions/rule.js'
 
 type Conditions = Record<string, unknown>
 
@@ -371,6 +375,34 @@ for (const { name, missing, open } of await testDatabases()) {
         })
         const allowed = posts.filter((post) => ability.can('read', subject('posts', { ...post }))).map(({ id }) => id)
         expect(await selected(ability), JSON.stringify(score)).toEqual(allowed)
+      }
+    })
+
+    it('knows our own abilities: variables, denies before allows, and no name that the catalog lacks', async () => {
+      const catalog = new Catalog(defineResources({ posts: ['read', 'delete'], comments: ['read'] }))
+      const via = { assignmentId: 'asg_1', role: 'author', path: ['author'] }
+      const rules: HeldRule[] = [
+        { effect: 'deny', permission: 'posts:*', when: { locked: true }, via, expiresAt: null },
+        { effect: 'allow', permission: '*:read', when: { team_id: { var: 'tenantId' } }, via, expiresAt: null },
+        { effect: 'allow', permission: 'posts:delete', when: { authorId: { var: 'userId' } }, via, expiresAt: null },
+      ]
+      const { ability } = createAbility(catalog, { rules, userId: 'bob', tenantId: '2' })
+      const may = (action: string, resource: string) => ids(accessibleBy(knex('posts'), ability, action, resource))
+      expect(await may('read', 'posts')).toEqual([4])
+      expect(await may('delete', 'posts')).toEqual([2])
+      expect(await may('read', 'comments')).toEqual([3, 4, 5])
+      const owner = createAbility(catalog, {
+        rules: [{ effect: 'allow', permission: '*', via, expiresAt: null }],
+        userId: 'olga',
+        tenantId: '1',
+      }).ability
+      expect(await ids(accessibleBy(knex('posts'), owner, 'read', 'posts'))).toHaveLength(5)
+      for (const [action, resource] of [
+        ['erase', 'posts'],
+        ['read', 'post'],
+        ['delete', 'comments'],
+      ] as const) {
+        expect(await ids(accessibleBy(knex('posts'), owner, action, resource))).toEqual([])
       }
     })
 
