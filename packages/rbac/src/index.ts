@@ -59,6 +59,20 @@ export type {
 } from './invites/schema.js'
 export type { Invites } from './invites/service.js'
 export type { InviteFilter, InvitePatch, InviteStore } from './invites/store.js'
+export type { ListMembers } from './members/list.js'
+export type {
+  AddMember,
+  InvitedMember,
+  Member,
+  MemberQuery,
+  MemberStatus,
+  MemberWithRoles,
+  RemoveMember,
+  SetRoles,
+  TransferOwnership,
+} from './members/schema.js'
+export type { Members } from './members/service.js'
+export type { MemberStore } from './members/store.js'
 export type { RbacAbility } from './permissions/ability.js'
 export type { Catalog } from './permissions/catalog.js'
 export { conditionsMatcher } from './permissions/conditions/matcher.js'
@@ -80,4 +94,6 @@ export type { Roles } from './roles/service.js'
 export { type MemoryStorageOptions, memoryStorage } from './storage/memory/index.js'
 export type { RbacStorage, RbacStores } from './storage/port.js'
 export { defaultTenantId } from './tenants/default.js'
+export type { CreateTenant, Membership, Tenant, UpdateTenant } from './tenants/schema.js'
+export type { Tenants } from './tenants/service.js'
 export type { TenantStore } from './tenants/store.js'

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { rbacErrors } from '../errors.js'
 import {
   AddMember,
+  InvitedMemberView,
   MemberParams,
   MemberQuery,
   MemberView,
@@ -21,9 +22,10 @@ export function memberRoutes(members: Members): Route[] {
       method: 'GET',
       path: '/members',
       summary: 'List the team, with roles',
+      description: '`status=invited` lists those who have a pending invite to their address, and are no members yet.',
       can: ['read', 'team'],
       query: MemberQuery,
-      response: pageOf(MemberView),
+      response: pageOf(z.union([MemberView, InvitedMemberView])),
       handler: ({ query }, ctx) => members.list(ctx, query),
     }),
     route({

@@ -27,7 +27,24 @@ export const MemberView = Member.omit({ tenantId: true, id: true })
   .extend({ createdAt: TimeView, roles })
   .meta({ id: 'RbacMember' })
 
-export const MemberQuery = PageQuery.extend({ status: MemberStatus.optional() })
+/** Somebody who has been asked to join, by an invite to an address that is pending. */
+export const InvitedMember = z.object({
+  inviteId: z.string(),
+  tenantId: z.string(),
+  userId: z.null(),
+  email: z.string(),
+  status: z.literal('invited'),
+  roles,
+  createdAt: Time,
+})
+export type InvitedMember = z.infer<typeof InvitedMember>
+
+export const InvitedMemberView = InvitedMember.omit({ tenantId: true })
+  .extend({ createdAt: TimeView })
+  .meta({ id: 'RbacInvitedMember' })
+
+/** Members of every status unless told; `invited` are those with a pending invite to their address. */
+export const MemberQuery = PageQuery.extend({ status: z.enum([...MemberStatus.options, 'invited']).optional() })
 export type MemberQuery = z.input<typeof MemberQuery>
 
 export const MemberParams = z.object({ userId: ExternalId })

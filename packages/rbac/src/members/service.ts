@@ -1,27 +1,15 @@
-import {
-  checkScope,
-  coreErrors,
-  ExternalId,
-  type Page,
-  paginate,
-  parse,
-  type Scope,
-  systemActor,
-  type Tx,
-} from '@org/core'
-import type { Assignment } from '../assignments/schema.js'
+import { checkScope, coreErrors, ExternalId, parse, type Scope, systemActor, type Tx } from '@org/core'
 import { type AssignmentWriter, namesOf } from '../assignments/service.js'
 import type { Deps } from '../deps.js'
 import { rbacErrors } from '../errors.js'
-import { unexpired } from '../permissions/authority.js'
 import { rulesOfRoles } from '../permissions/ceiling.js'
 import type { RoleBook } from '../roles/book.js'
 import type { RbacStores } from '../storage/port.js'
+import { createListMembers, type ListMembers, withRoles } from './list.js'
 import { keepOwner, ownerRolesOf, ownersOf } from './owners.js'
 import {
   AddMember,
   type Member,
-  MemberQuery,
   type MemberStatus,
   MemberView,
   type MemberWithRoles,
@@ -38,8 +26,8 @@ export interface Members {
    * @throws ProblemError `already_member`; `invalid_input` for an unknown role; `exceeds_own_rights`.
    */
   add(scope: Scope, input: AddMember): Promise<MemberWithRoles>
-  /** The newest first. @throws ProblemError `invalid_input`. */
-  list(scope: Scope, query?: MemberQuery): Promise<Page<MemberWithRoles>>
+  /** The newest first; with `status: 'invited'`, those who have been asked to join. @throws ProblemError `invalid_input`. */
+  list: ListMembers
   /** @throws ProblemError `not_found`. */
   get(scope: Scope, userId: string): Promise<MemberWithRoles>
   /**
@@ -84,12 +72,8 @@ export function createMembers(deps: Deps, writer: AssignmentWriter): Members {
   const bookOf = async (stores: RbacStores, tenantId: string) =>
     roles.with(await stores.policies.current(tenantId, { lock: true }))
 
-  const withRoles = (member: Member, assignments: readonly Assignment[]): MemberWithRoles => {
-    const own = unexpired(assignments, runtime.clock.now()).filter(({ userId }) => userId === member.userId)
-    return { ...member, roles: [...new Set(own.filter(({ on }) => on === null).map(({ role }) => role))] }
-  }
   const shownOf = async (stores: RbacStores, member: Member) =>
-    withRoles(member, await stores.assignments.ofUser(member.tenantId, member.userId))
+    withRoles(member, await stores.assignments.ofUser(member.tenantId, member.userId), runtime.clock.now())
 
   const existing = async (stores: RbacStores, tenantId: string, userId: string): Promise<Member> => {
     const member = await stores.members.find(tenantId, userId, { lock: true })
@@ -181,21 +165,7 @@ export function createMembers(deps: Deps, writer: AssignmentWriter): Members {
       })
     },
 
-    async list(scope, query = {}) {
-      const { tenantId, tx } = checkScope(scope)
-      const { status, ...page } = parse(MemberQuery, query)
-      return storage.read(async (stores) => {
-        const found = await paginate(
-          page,
-          ['string'],
-          (slice) => stores.members.list(tenantId, { status }, slice),
-          (last) => [last.id],
-        )
-        const ids = found.data.map(({ userId }) => userId)
-        const assignments = ids.length > 0 ? await stores.assignments.ofUsers(tenantId, ids) : []
-        return { ...found, data: found.data.map((member) => withRoles(member, assignments)) }
-      }, tx)
-    },
+    list: createListMembers(deps),
 
     async get(scope, userId) {
       const { tenantId, tx } = checkScope(scope)
