@@ -48,6 +48,8 @@ export interface RequestContext extends RequestInfo {
   actor: Actor
   ability: Ability
   tx?: Tx | undefined
+  /** Sent with the answer, whatever it is: `rbac.context(…)` says here where an API key stands in its rate limit. */
+  responseHeaders?: Readonly<Record<string, string>> | undefined
   /**
    * Told of each 403 after its work was rolled back, and waited for. It cannot change the answer: what it throws goes to
    * the logger. `origin` is what the router knows. `rbac.context(…)` sets it, so that refusals of every module are in the audit log.

@@ -9,6 +9,7 @@ import {
   type Tx,
 } from '@org/core'
 import type { OnDenied } from './audit/denied.js'
+import type { Authenticate } from './keys/authenticate.js'
 import { defaultTenantId } from './tenants/default.js'
 
 /** Who is signed in, as the host knows it from the session or token; never from the body. */
@@ -19,17 +20,39 @@ export interface Identity extends RequestInfo {
   tx?: Tx | undefined
 }
 
+/** A request that carries an API key instead: `apiKeyOf(req.headers)` finds it. */
+export interface KeyIdentity extends Pick<RequestInfo, 'userAgent' | 'requestId'> {
+  apiKey: string
+  /** The caller's address; `request.ip` of Express or Koa unless told. */
+  ip?: string | undefined
+  tx?: Tx | undefined
+}
+
+type Found = Identity | KeyIdentity | null
+
 /** The host's own: answers null if nobody is signed in. */
-export type Identify<Request> = (request: Request) => Identity | null | Promise<Identity | null>
+export type Identify<Request> = (request: Request) => Found | Promise<Found>
 
 export function createContext(
   abilityOf: (who: { tenantId: string; actor: Actor }, tx: Tx | undefined) => Promise<Ability>,
+  authenticate: Authenticate,
   onDenied: OnDenied,
 ) {
+  const ofKey = oncePerRequest(async ({ apiKey, userAgent, requestId, tx }, ip) => {
+    const found = await authenticate(apiKey, { ip, tx })
+    if (!found) return null
+    const { tenantId, actor } = found
+    return {
+      ...{ ...found, ip, userAgent, requestId, tx },
+      onDenied: (attempt, origin) => onDenied({ ...origin, tenantId, actor, tx }, attempt),
+    }
+  })
+
   return <Request>(identify: Identify<Request>): ((request: Request) => Promise<RequestContext | null>) =>
     async (request) => {
       const identity = await identify(request)
       if (identity === null || identity === undefined) return null
+      if ('apiKey' in identity) return ofKey(request, identity)
       const { userId, tenantId = defaultTenantId, ip, userAgent, requestId, tx } = identity
       for (const [name, id] of Object.entries({ userId, tenantId })) {
         if (ExternalId.safeParse(id).success) continue
@@ -43,4 +66,35 @@ export function createContext(
         onDenied: (attempt, origin) => onDenied({ ...origin, tenantId, actor, tx }, attempt),
       }
     }
+}
+
+type AskKey = (identity: KeyIdentity, ip: string | undefined) => Promise<RequestContext | null>
+
+/** A request that passes several guards and a router is one request to its key's limit. */
+function oncePerRequest(ask: AskKey): (request: unknown, identity: KeyIdentity) => Promise<RequestContext | null> {
+  const asked = new WeakMap<object, { identity: KeyIdentity; answer: Promise<RequestContext | null> }>()
+  return (request, identity) => {
+    const { ip = addressOf(request) } = identity
+    const raw = rawOf(request)
+    const earlier = raw && asked.get(raw)
+    if (earlier && earlier.identity.apiKey === identity.apiKey && earlier.identity.tx === identity.tx) {
+      return earlier.answer
+    }
+    const answer = ask(identity, ip)
+    if (raw) asked.set(raw, { identity, answer })
+    return answer
+  }
+}
+
+/** By the framework's own trust-proxy rules: `ip` on the request of Express and on the context of Koa. */
+function addressOf(request: unknown): string | undefined {
+  const ip = typeof request === 'object' && request !== null && 'ip' in request ? request.ip : undefined
+  return typeof ip === 'string' ? ip : undefined
+}
+
+/** What Node.js made of the request, which every part of an app sees. */
+function rawOf(request: unknown): object | null {
+  if (typeof request !== 'object' || request === null) return null
+  const inner = 'req' in request ? request.req : null
+  return typeof inner === 'object' && inner !== null && 'headers' in inner ? inner : request
 }

@@ -12,11 +12,13 @@ const policy = z.object({ version: z.number().int(), basedOn: z.number().int(), 
 const draft = z.object({ basedOn: z.number().int() })
 const assignment = z.object({ assignmentId: z.string(), userId: z.string(), role: z.string() })
 
+const key = z.object({ keyId: z.string(), name: z.string() })
 const invite = z.object({ inviteId: z.string(), kind: z.enum(['email', 'link']) })
 
 const examples = {
   tenant: [{ tenantId: 'acme', name: 'Acme Inc.' }],
   invite: [{ inviteId: 'inv_01kg2m3n4p5q6r7s8t9v', kind: 'email' as const }],
+  key: [{ keyId: 'key_01kg2m3n4p5q6r7s8t9v', name: 'CI' }],
   member: [{ userId: 'olga' }],
   role: [{ key: 'support', name: 'Support', policyVersion: 4 }],
   policy: [{ version: 5, basedOn: 4, note: 'Support reads keys' }],
@@ -55,6 +57,18 @@ export const rbacEvents = {
   'assignment.deleted': assignment.meta({
     description: 'A role was taken from a member',
     examples: examples.assignment,
+  }),
+
+  'key.created': key.meta({ description: 'An API key was made', examples: examples.key }),
+  'key.updated': key.meta({ description: 'An API key changed', examples: examples.key }),
+  'key.rotated': key.meta({ description: 'An API key got a new secret', examples: examples.key }),
+  'key.revoked': key.extend({ reason: z.enum(['revoked', 'member_removed', 'member_left']) }).meta({
+    description: 'An API key was ended, by itself or with its maker',
+    examples: examples.key.map((example) => ({ ...example, reason: 'revoked' })),
+  }),
+  'rate_limit.exceeded': key.extend({ limit: z.int(), retryAfter: z.int() }).meta({
+    description: 'An API key was used more often than its limit allows; once for each window',
+    examples: examples.key.map((example) => ({ ...example, limit: 100, retryAfter: 12 })),
   }),
 
   'audit.exported': z.object({ format: z.string(), filter: z.record(z.string(), z.unknown()) }).meta({

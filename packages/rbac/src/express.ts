@@ -3,6 +3,7 @@ import type { RequestContext, RouterOptions } from '@org/core'
 import { type ExpressGuardOptions, expressGuard, expressRouter } from '@org/core/express'
 import type { Request, RequestHandler, Router } from 'express'
 import { type Row, warnOfClosedRoutes } from './guard.js'
+import { credentialOf } from './keys/credentials.js'
 import type { ActionOf, ResourceOf, Resources } from './permissions/resources.js'
 import type { Rbac } from './rbac.js'
 
@@ -43,4 +44,26 @@ export function requirePermission<R extends Resources, Resource extends Resource
       fields: fields && (() => fields(request, context)),
     }),
   )
+}
+
+export interface ApiKeyAuthOptions extends Pick<ExpressGuardOptions, 'trustedOrigins'> {
+  /** The only header that is read; unless told, `Authorization: Bearer …` and `X-Api-Key`. */
+  header?: string
+}
+
+/**
+ * Lets a request pass to routes of the host's own if it carries an API key that works: 401 otherwise, whatever the
+ * reason; 403 from an address that the key may not be used from; 429 with `Retry-After` beyond the key's rate limit, and
+ * for an address that failed too often. Answers where the key stands in its limit. Handlers behind it read the context
+ * with `contextOf(req)`; what the key may do is for `requirePermission` to say.
+ */
+export function apiKeyAuth<R extends Resources>(
+  rbac: Rbac<R>,
+  { header, ...options }: ApiKeyAuthOptions = {},
+): RequestHandler {
+  const context = rbac.context((req: Request) => {
+    const apiKey = credentialOf(req.headers, header)
+    return apiKey === undefined ? null : { apiKey }
+  })
+  return expressGuard({ ...options, context, logger: rbac.http.runtime.logger }, async () => {})
 }

@@ -42,7 +42,7 @@ export type { Sealer, SealResult } from './audit/sealer.js'
 export type { Audit } from './audit/service.js'
 export type { AuditChainStore, AuditFilter, AuditHead, AuditPosition, AuditStore } from './audit/store.js'
 export type { AuditVerification, VerifyOptions } from './audit/verify.js'
-export type { Identify, Identity } from './context.js'
+export type { Identify, Identity, KeyIdentity } from './context.js'
 export { rbacErrors } from './errors.js'
 export { rbacEvents } from './events.js'
 export type { InviteMail, InviteOptions } from './invites/options.js'
@@ -59,6 +59,22 @@ export type {
 } from './invites/schema.js'
 export type { Invites } from './invites/service.js'
 export type { InviteFilter, InvitePatch, InviteStore } from './invites/store.js'
+export { apiKeyOf } from './keys/credentials.js'
+export type { KeyOptions, Keys } from './keys/keys.js'
+export type { MakeRateLimiter, RateLimiter, RateLimitState } from './keys/limits.js'
+export type {
+  ApiKey,
+  CreateKey,
+  KeyQuery,
+  KeyStatus,
+  KeyWithSecret,
+  RateLimit,
+  RotateKey,
+  UpdateKey,
+} from './keys/schema.js'
+export type { KeyManagement } from './keys/service.js'
+export type { KeyStore } from './keys/store.js'
+export type { RefusalCode, Verification, VerifyKeyOptions } from './keys/verify.js'
 export type { ListMembers } from './members/list.js'
 export type {
   AddMember,

@@ -8,13 +8,16 @@ import {
   type RuntimeOptions,
   warnOfMemory,
 } from '@org/core'
-import { createAccess } from './access.js'
+import { createFreshAccess } from './access.js'
 import { assignmentRoutes } from './assignments/routes.js'
 import { type Assignments, createAssignments, createAssignmentWriter } from './assignments/service.js'
 import { createDenied } from './audit/denied.js'
 import type { AuditOptions } from './audit/options.js'
 import { auditRoutes } from './audit/routes.js'
 import { type Audit, createAudit } from './audit/service.js'
+import { createCachedAccess } from './cache/access.js'
+import { type CacheOptions, cacheSettings } from './cache/options.js'
+import { type CacheSync, startCacheSync } from './cache/sync.js'
 import { createContext, type Identify } from './context.js'
 import { createChange, type Deps } from './deps.js'
 import type { rbacEvents } from './events.js'
@@ -22,6 +25,8 @@ import { type Given, type PermissionGuard, permissionGuard } from './guard.js'
 import type { InviteOptions } from './invites/options.js'
 import { inviteRoutes } from './invites/routes.js'
 import { createInvites, type Invites } from './invites/service.js'
+import { createKeyModule, type KeyOptions, type Keys } from './keys/keys.js'
+import { keyRoutes } from './keys/routes.js'
 import { memberRoutes } from './members/routes.js'
 import { createMembers, type Members } from './members/service.js'
 import { Catalog } from './permissions/catalog.js'
@@ -46,12 +51,16 @@ export interface RbacOptions<R extends Resources> extends RuntimeOptions {
   roles?: RoleDefinitions<NoInfer<R>>
   /** Where everything is kept; in memory unless told, which is lost with the process. */
   storage?: RbacStorage
+  /** The look of API keys, and where their rate limits are counted. */
+  keys?: KeyOptions
   /** Hear of every change inside its transaction. The audit log hears first by itself: it need not be listed. */
   events?: EventSink | readonly EventSink[]
   /** The host's mailer, and how it knows whose address is whose. */
   invites?: InviteOptions
   /** How the audit log is kept, sealed, anchored and streamed. */
   audit?: AuditOptions
+  /** How rights are remembered between questions; `false` reads them from the database for each one. */
+  cache?: CacheOptions | false
 }
 
 export interface Rbac<R extends Resources = PredefinedResources> extends Permissions<R> {
@@ -60,14 +69,22 @@ export interface Rbac<R extends Resources = PredefinedResources> extends Permiss
   readonly tenants: Tenants
   readonly members: Members
   readonly invites: Invites
+  readonly keys: Keys
   readonly audit: Audit
   /**
    * Makes the `context` that every router and guard wants, from who is signed in: `rbac.context((req) => …)`. A member
-   * without any role in the tenant is let in, with no rights.
+   * without any role in the tenant is let in, with no rights. For a request that carries an API key, `identify` answers
+   * `{ apiKey }`: see {@link apiKeyOf}.
    *
    * @throws ProblemError `setup_error`, on a request, if `identify` answers ids that are none.
    */
   context<Request>(identify: Identify<Request>): (request: Request) => Promise<RequestContext | null>
+  /**
+   * Listens on the `cache.bus` for changes that other processes make, until `stop()`. Only ever makes them count sooner.
+   *
+   * @throws ProblemError `setup_error` without a bus.
+   */
+  startCacheSync(): CacheSync
   /** What `requirePermission` stands on: checks the names at once, and a context when it is called. */
   guard(resource: string, action: string, given: Given): PermissionGuard
   /** The resources and actions that there are. */
@@ -88,7 +105,10 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
   const catalog = new Catalog(options.resources ?? predefinedResources)
   const audit = createAudit({ storage, runtime, options: options.audit, events: options.events })
   const book = predefinedBook(catalog, options.roles)
-  const access = createAccess({ storage, runtime, catalog, roles: book })
+  const reading = { storage, runtime, catalog, roles: book }
+  const settings = options.cache === false ? null : cacheSettings(options.cache)
+  const cached = settings && createCachedAccess(reading, settings)
+  const access = cached ?? createFreshAccess(reading)
   const deps: Deps = {
     ...{ storage, runtime, catalog, roles: book, access },
     emit: createEmit<typeof rbacEvents>(runtime, audit.sink, options.events),
@@ -99,7 +119,8 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
   const roles = createRoles(deps)
   const assignments = createAssignments(deps, writer)
   const tenants = createTenants(deps, writer)
-  const members = createMembers(deps, writer)
+  const { keys, keyWriter, authenticate } = createKeyModule(deps, options.keys)
+  const members = createMembers(deps, writer, keyWriter)
   const invites = createInvites(deps, writer, options.invites)
   const { me, check, checkAll, explainTo, abilityOf, ...permissions } = createPermissions<R>(deps)
 
@@ -110,9 +131,11 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
     tenants,
     members,
     invites,
+    keys,
     audit,
-    context: createContext(abilityOf, createDenied(audit.log, runtime.logger, options.audit)),
+    context: createContext(abilityOf, authenticate, createDenied(audit.log, runtime.logger, options.audit)),
     guard: (resource, action, given) => permissionGuard(catalog, book, resource, action, given),
+    startCacheSync: () => startCacheSync(cached?.tenants, settings?.bus, runtime),
     catalog,
     http: {
       name: 'rbac',
@@ -122,6 +145,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
         ...assignmentRoutes(assignments),
         ...memberRoutes(members),
         ...inviteRoutes(invites),
+        ...keyRoutes(keys),
         ...tenantRoutes(tenants),
         ...auditRoutes(audit),
       ],

@@ -10,6 +10,9 @@ import type { RbacStorage } from './storage/port.js'
 import { assignmentContract } from './testing/assignments.js'
 import { auditContract } from './testing/audit.js'
 import { auditChainContract } from './testing/audit-chain.js'
+import { inviteContract } from './testing/invites.js'
+import { keyContract } from './testing/keys.js'
+import { memberContract } from './testing/members.js'
 import { policyContract } from './testing/policies.js'
 import { transactionContract } from './testing/transactions.js'
 
@@ -19,6 +22,9 @@ export const storageContract: readonly ContractCase<RbacStorage>[] = [
   ...assignmentContract,
   ...auditContract,
   ...auditChainContract,
+  ...keyContract,
   ...policyContract,
+  ...memberContract,
+  ...inviteContract,
   ...transactionContract,
 ]

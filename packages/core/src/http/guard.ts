@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { RequestContext } from '../context.js'
 import type { Logger } from '../runtime.js'
 import { tellOfDenial } from './denied.js'
-import { identify } from './identity.js'
+import { identify, withHeaders } from './identity.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
 import { checkOrigin } from './origin.js'
 import { problemResponse } from './problem.js'
@@ -38,11 +38,12 @@ export async function guard(
   try {
     checkOrigin(request.raw.headers, request.raw.method ?? 'GET', request.origin, options.trustedOrigins)
     context = await identify(request)
-    const headers = (await check(context)) ?? {}
+    const headers = { ...context.responseHeaders, ...(await check(context)) }
     contexts.set(request.raw, context)
     return { pass: true, headers }
   } catch (error) {
     await tellOfDenial(error, context, {}, options.logger)
-    return { pass: false, response: problemResponse(error, options.logger, { url: request.raw.url }) }
+    const response = problemResponse(error, options.logger, { url: request.raw.url })
+    return { pass: false, response: withHeaders(response, context) }
   }
 }

@@ -6,7 +6,7 @@ import { coreErrors, parse } from '../errors.js'
 import { onceForKey } from '../idempotency.js'
 import { defaultBodyLimit, readJson, readRaw } from './body.js'
 import { tellOfDenial } from './denied.js'
-import { identify, requestInfo } from './identity.js'
+import { identify, requestInfo, withHeaders } from './identity.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
 import { checkOrigin } from './origin.js'
 import { problemResponse } from './problem.js'
@@ -27,10 +27,10 @@ export async function handle(
     context = await identified(route, request, options)
     if (Array.isArray(route.can)) authorize(context, ...(route.can as [string, string]))
     const input = await readInput(route, request, options.bodyLimit ?? defaultBodyLimit)
-    return await answer(module, route, request, input, context)
+    return withHeaders(await answer(module, route, request, input, context), context)
   } catch (error) {
     await tellOfDenial(error, context, { routeId: route.id }, module.runtime.logger)
-    return problemResponse(error, module.runtime.logger, { route: route.id })
+    return withHeaders(problemResponse(error, module.runtime.logger, { route: route.id }), context)
   }
 }
 

@@ -1,7 +1,7 @@
 /** Who asks, and from where. */
 import { Actor, type DeniedAttempt, ExternalId, type RequestContext, type RequestInfo } from '../context.js'
 import { coreErrors, isProblem } from '../errors.js'
-import type { HttpRequest } from './message.js'
+import type { HttpRequest, HttpResponse } from './message.js'
 
 /** Where the request came from, cut to lengths that fit a log. */
 export function requestInfo(request: HttpRequest): RequestInfo {
@@ -27,13 +27,14 @@ export async function identify(request: HttpRequest): Promise<RequestContext> {
   const broken = whatIsWrong(found)
   if (broken) throw coreErrors.setup_error({ detail: `context(req) must answer ${broken}, or null for nobody.` })
   // Field by field: a host's own class may answer some of them by getters, which a spread would lose.
-  const { tenantId, actor, ability, tx, onDenied } = found
+  const { tenantId, actor, ability, tx, onDenied, responseHeaders } = found
   const info = requestInfo(request)
   return {
     tenantId,
     actor,
     ability,
     tx,
+    ...(responseHeaders && { responseHeaders }),
     ...(typeof onDenied === 'function' && {
       onDenied: (attempt: DeniedAttempt, origin: RequestInfo) => found.onDenied?.(attempt, origin),
     }),
@@ -41,6 +42,12 @@ export async function identify(request: HttpRequest): Promise<RequestContext> {
     userAgent: found.userAgent ?? info.userAgent,
     requestId: found.requestId ?? info.requestId,
   }
+}
+
+/** The response with what the context sends along; what the response itself says comes first. */
+export function withHeaders(response: HttpResponse, context: RequestContext | undefined): HttpResponse {
+  const more = context?.responseHeaders
+  return more ? { ...response, headers: { ...more, ...response.headers } } : response
 }
 
 /** Hosts refuse by throwing as well: Koa's `ctx.throw(401)` and every `http-errors` have a status. */

@@ -67,7 +67,7 @@ export const TransferOwnership = z.strictObject({
 export type TransferOwnership = z.input<typeof TransferOwnership>
 
 export const RemoveMember = z.strictObject({
-  /** The member who answers for the keys from now on; without one they stop working with whoever made them. */
+  /** The active member who answers for the keys from now on; without one they are revoked. */
   keysTo: ExternalId.optional(),
 })
 export type RemoveMember = z.input<typeof RemoveMember>

@@ -2,6 +2,7 @@ import { checkScope, coreErrors, ExternalId, parse, type Scope, systemActor, typ
 import { type AssignmentWriter, namesOf } from '../assignments/service.js'
 import type { Deps } from '../deps.js'
 import { rbacErrors } from '../errors.js'
+import type { KeyWriter } from '../keys/writer.js'
 import { rulesOfRoles } from '../permissions/ceiling.js'
 import type { RoleBook } from '../roles/book.js'
 import type { RbacStores } from '../storage/port.js'
@@ -47,13 +48,15 @@ export interface Members {
   /** Emits `member.reactivated`. @throws ProblemError `not_found`; `exceeds_own_rights`, as `assign` of their roles. */
   reactivate(scope: Scope, userId: string): Promise<MemberWithRoles>
   /**
-   * Takes a user off the team, with every role. Emits `member.removed`.
+   * Takes a user off the team, with every role. The keys that they made are revoked, or another member's from then on
+   * (`keysTo`), within that member's rights. Emits `member.removed`, and `key.revoked` or `key.updated` for each key.
    *
-   * @throws ProblemError `not_found`; `last_owner`; `exceeds_own_rights` for an owner removed from below.
+   * @throws ProblemError `not_found`; `last_owner`; `member_suspended` if `keysTo` is; `exceeds_own_rights` for an owner
+   *   removed from below, and for a key that could do more under `keysTo` than the actor.
    */
   remove(scope: Scope, userId: string, input?: RemoveMember): Promise<void>
   /**
-   * The acting user goes by themselves. Emits `member.left`.
+   * The acting user goes by themselves, and the keys that they made end. Emits `member.left`.
    *
    * @throws ProblemError `not_found` if the actor is no member; `last_owner`.
    */
@@ -67,7 +70,7 @@ export interface Members {
   transferOwnership(scope: Scope, input: TransferOwnership): Promise<void>
 }
 
-export function createMembers(deps: Deps, writer: AssignmentWriter): Members {
+export function createMembers(deps: Deps, writer: AssignmentWriter, keyWriter: KeyWriter): Members {
   const { storage, roles, runtime, emit, ceiling, change } = deps
   const bookOf = async (stores: RbacStores, tenantId: string) =>
     roles.with(await stores.policies.current(tenantId, { lock: true }))
@@ -78,6 +81,11 @@ export function createMembers(deps: Deps, writer: AssignmentWriter): Members {
   const existing = async (stores: RbacStores, tenantId: string, userId: string): Promise<Member> => {
     const member = await stores.members.find(tenantId, userId, { lock: true })
     if (!member) throw coreErrors.not_found({ detail: `"${userId}" is not a member.` })
+    return member
+  }
+  const activeMember = async (stores: RbacStores, tenantId: string, userId: string): Promise<Member> => {
+    const member = await existing(stores, tenantId, userId)
+    if (member.status !== 'active') throw rbacErrors.member_suspended({ detail: `"${userId}" is suspended.` })
     return member
   }
   /** Nobody below an owner changes one. */
@@ -121,7 +129,7 @@ export function createMembers(deps: Deps, writer: AssignmentWriter): Members {
   async function take(
     scope: Scope,
     type: 'member.removed' | 'member.left',
-    userId: string,
+    { userId, keysTo }: { userId: string; keysTo: string | null },
     stores: RbacStores,
     tx: Tx,
   ): Promise<void> {
@@ -130,6 +138,9 @@ export function createMembers(deps: Deps, writer: AssignmentWriter): Members {
     const member = await existing(stores, tenantId, userId)
     if (type === 'member.removed') await guardOwner(scope, stores, book, userId)
     const owners = await ownersOf(stores, book, tenantId)
+    if (keysTo !== null) await activeMember(stores, tenantId, keysTo)
+    const reason = type === 'member.left' ? 'member_left' : 'member_removed'
+    await keyWriter.leave(scope, stores, tx, { from: userId, to: keysTo, reason })
     const before = MemberView.parse(await shownOf(stores, member))
     for (const { id } of await stores.assignments.ofUser(tenantId, userId, { lock: true })) {
       await stores.assignments.remove(id)
@@ -210,14 +221,17 @@ export function createMembers(deps: Deps, writer: AssignmentWriter): Members {
     async remove(scope, userId, input = {}) {
       checkScope(scope)
       parse(ExternalId, userId, '/userId')
-      parse(RemoveMember, input)
-      await change(scope, (stores, tx) => take(scope, 'member.removed', userId, stores, tx))
+      const { keysTo = null } = parse(RemoveMember, input)
+      if (keysTo === userId) {
+        throw coreErrors.invalid_input({ errors: [{ pointer: '/keysTo', detail: 'must be another member' }] })
+      }
+      await change(scope, (stores, tx) => take(scope, 'member.removed', { userId, keysTo }, stores, tx))
     },
 
     async leave(scope) {
       const { actor = systemActor } = checkScope(scope)
       if (actor.type !== 'user') throw coreErrors.not_found({ detail: 'Only a user can leave a team.' })
-      await change(scope, (stores, tx) => take(scope, 'member.left', actor.id, stores, tx))
+      await change(scope, (stores, tx) => take(scope, 'member.left', { userId: actor.id, keysTo: null }, stores, tx))
     },
 
     async transferOwnership(scope, input) {
@@ -226,8 +240,7 @@ export function createMembers(deps: Deps, writer: AssignmentWriter): Members {
       await change(scope, async (stores, tx) => {
         const book = await bookOf(stores, tenantId)
         const member = await existing(stores, tenantId, from)
-        const heir = await existing(stores, tenantId, to)
-        if (heir.status !== 'active') throw rbacErrors.member_suspended({ detail: `"${to}" is suspended.` })
+        await activeMember(stores, tenantId, to)
         const owners = await ownersOf(stores, book, tenantId)
         const given = owners.filter(({ userId }) => userId === from)
         if (given.length === 0) throw rbacErrors.not_owner({ detail: `"${from}" is not an owner.` })

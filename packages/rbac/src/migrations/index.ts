@@ -9,6 +9,8 @@ import { auditCheckpoints } from './0013-audit-checkpoints.js'
 import { policies } from './0020-policies.js'
 import { policyDrafts } from './0021-policy-drafts.js'
 import { invites } from './0030-invites.js'
+import { keys } from './0040-keys.js'
+import { keySecrets } from './0041-key-secrets.js'
 
 /** Goes before every table name unless the host says otherwise. */
 export const defaultPrefix = 'rbac_'
@@ -26,4 +28,6 @@ export const migrations: readonly Migration[] = [
   policies,
   policyDrafts,
   invites,
+  keys,
+  keySecrets,
 ]

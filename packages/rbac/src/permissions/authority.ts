@@ -2,7 +2,9 @@
 import { type Actor, systemActor } from '@org/core'
 import type { Assignment, Instance } from '../assignments/schema.js'
 import type { ReadOptions } from '../assignments/store.js'
-import type { RoleBook } from '../roles/book.js'
+import { authorityOfKey } from '../keys/authority.js'
+import { type StoredKey, statusOf } from '../keys/schema.js'
+import type { PublishedRoles, RoleBook } from '../roles/book.js'
 import type { RbacStores } from '../storage/port.js'
 import type { Conditions } from './conditions/schema.js'
 import { parsePermission } from './permission.js'
@@ -33,6 +35,8 @@ function systemAuthority(tenantId: string): Authority {
 interface Options extends ReadOptions {
   /** Epoch milliseconds. */
   now: number
+  /** The tenant's own roles, by whoever has read them already. */
+  policy?: PublishedRoles | null
 }
 
 /** Reads it from the books. With `lock`, what it stands on stays so until the transaction ends. */
@@ -44,10 +48,24 @@ export async function loadAuthority(
 ): Promise<Authority> {
   const { tenantId, actor } = who
   if (actor.type === 'system') return systemAuthority(tenantId)
-  const book = predefined.with(await stores.policies.current(tenantId, options))
-  return actor.type === 'user'
-    ? userAuthority(stores, book, tenantId, actor.id, options)
-    : authorityOf(book, { tenantId, actor, userId: actor.id }, [])
+  const { policy = await stores.policies.current(tenantId, options) } = options
+  const book = predefined.with(policy)
+  if (actor.type === 'user') return userAuthority(stores, book, tenantId, actor.id, options)
+  const key = await stores.keys.find(tenantId, actor.id, options)
+  if (key && statusOf(key, options.now) === 'active') return keyAuthority(stores, book, key, options)
+  return authorityOf(book, { tenantId, actor, userId: actor.id }, [])
+}
+
+/** What a key holds if it works: its scopes, as far as its maker holds them now. */
+export async function keyAuthority(
+  stores: RbacStores,
+  book: RoleBook,
+  key: StoredKey,
+  options: Options,
+): Promise<Authority> {
+  const { tenantId, makerId } = key
+  const maker = makerId === null ? null : await userAuthority(stores, book, tenantId, makerId, options)
+  return authorityOfKey(key, maker, book.policyVersion)
 }
 
 export async function userAuthority(

@@ -32,6 +32,8 @@ export interface Grant {
   role: string
   /** From that role to the one that the rule stands in, by inheritance: `['lead', 'editor']`. */
   path: readonly string[]
+  /** The API key through which it is held; its maker has the assignment. */
+  keyId?: string
 }
 
 /** A rule as somebody holds it. */

@@ -3,6 +3,7 @@ import type { IdempotencyStore, Storage } from '@org/core'
 import type { AssignmentStore } from '../assignments/store.js'
 import type { AuditChainStore, AuditStore } from '../audit/store.js'
 import type { InviteStore } from '../invites/store.js'
+import type { KeyStore } from '../keys/store.js'
 import type { MemberStore } from '../members/store.js'
 import type { PolicyStore } from '../policies/store.js'
 import type { TenantStore } from '../tenants/store.js'
@@ -13,6 +14,7 @@ export interface RbacStores {
   assignments: AssignmentStore
   policies: PolicyStore
   invites: InviteStore
+  keys: KeyStore
   audit: AuditStore
   auditChain: AuditChainStore
   idempotency: IdempotencyStore

@@ -7,6 +7,7 @@ import { knexAssignments } from './assignments.js'
 import { knexAudit } from './audit.js'
 import { knexAuditChain } from './audit-chain.js'
 import { knexInvites } from './invites.js'
+import { knexKeys } from './keys.js'
 import { knexMembers } from './members.js'
 import { knexPolicies } from './policies.js'
 import { knexTenants } from './tenants.js'
@@ -32,6 +33,7 @@ export function knexStorage(knex: Knex, { prefix = defaultPrefix }: KnexStorageO
       assignments: knexAssignments(db, prefix),
       invites: knexInvites(db, prefix),
       policies: knexPolicies(db, prefix),
+      keys: knexKeys(db, prefix),
       audit: knexAudit(db, prefix),
       auditChain: knexAuditChain(db, prefix),
       idempotency: knexIdempotency(db, prefix),

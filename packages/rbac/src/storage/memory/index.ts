@@ -10,12 +10,14 @@ import {
 import type { Assignment } from '../../assignments/schema.js'
 import type { AuditRecord } from '../../audit/record.js'
 import type { StoredInvite } from '../../invites/schema.js'
+import type { KeySecret, StoredKey } from '../../keys/schema.js'
 import type { Member } from '../../members/schema.js'
 import type { RbacStorage } from '../port.js'
 import { memoryAssignments } from './assignments.js'
 import { memoryAudit } from './audit.js'
 import { type AuditChainRows, memoryAuditChain } from './audit-chain.js'
 import { memoryInvites } from './invites.js'
+import { memoryKeys } from './keys.js'
 import { memoryMembers } from './members.js'
 import { memoryPolicies, type PolicyRows } from './policies.js'
 import { memoryTenants, type TenantRow } from './tenants.js'
@@ -34,6 +36,8 @@ export function memoryStorage({ database = memoryDatabase() }: MemoryStorageOpti
   const policies: PolicyRows = { versions: new Map(), drafts: new Map() }
   const entries: MemoryRows<AuditRecord> = new Map()
   const chain: AuditChainRows = { heads: new Map(), checkpoints: new Map() }
+  const keys: MemoryRows<StoredKey> = new Map()
+  const keySecrets: MemoryRows<KeySecret> = new Map()
   const idempotency: MemoryRows<IdempotencyRecord> = new Map()
   return memoryUnitOfWork(database, (tx) => ({
     tenants: memoryTenants(tenants, tx),
@@ -41,6 +45,7 @@ export function memoryStorage({ database = memoryDatabase() }: MemoryStorageOpti
     assignments: memoryAssignments(assignments, tx),
     invites: memoryInvites(invites, tx),
     policies: memoryPolicies(policies, tx),
+    keys: memoryKeys(keys, keySecrets, tx),
     audit: memoryAudit(entries, tx),
     auditChain: memoryAuditChain(entries, chain, tx),
     idempotency: memoryIdempotency(idempotency, tx),
