@@ -92,6 +92,8 @@ for (const { name, missing, open } of await testDatabases()) {
         { title: 'A', name: 'Core' },
         { title: null, name: 'Core' },
       ])
+      const typed: { id: number }[] = await rows.byIndex(knex, rbac, 'acme', 'dev')
+      expect(typed.map(({ id }) => id)).toEqual([2, 3, 6])
       const found: { id: number }[] = await rows.ownAbility(knex)
       expect(found.map(({ id }) => id).sort()).toEqual([2, 5, 6])
     })

@@ -4,7 +4,7 @@ import { testDatabases } from '@org/core/testing'
 import fc from 'fast-check'
 import type { Knex } from 'knex'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { accessibleBy } from '../src/knex/accessible-by.js'
+import { type AccessibleByOptions, accessibleBy } from '../src/knex/accessible-by.js'
 import { conditionsMatcher } from '../src/permissions/conditions/matcher.js'
 
 /** Close to each other in ways that databases like to ignore. */
@@ -84,6 +84,17 @@ const row = fc.record({
   flag: fc.boolean(),
   nullable_flag: maybe(fc.boolean()),
 })
+/** What a host may say about them. */
+const types: AccessibleByOptions['types'] = {
+  text: 'text',
+  nullable_text: 'text',
+  small: 'number',
+  nullable_small: 'number',
+  big: 'number',
+  nullable_big: 'number',
+  fraction: 'number',
+  price: 'number',
+}
 const fields = [
   'text',
   'nullable_text',
@@ -193,8 +204,13 @@ for (const { name, missing, open } of await testDatabases()) {
           const allowed = stored
             .filter((post) => ability.can('read', subject('posts', { ...post })))
             .map(({ id }) => id)
+          allowed.sort((a, b) => a - b)
           const found = await accessibleBy(knex('posts'), ability, 'read', 'posts').orderBy('id').pluck('id')
-          expect(found).toEqual(allowed.sort((a, b) => a - b))
+          expect(found).toEqual(allowed)
+          const byType = await accessibleBy(knex('posts'), ability, 'read', 'posts', { types })
+            .orderBy('id')
+            .pluck('id')
+          expect(byType).toEqual(allowed)
           selected += found.length
           withheld += stored.length - found.length
         }),

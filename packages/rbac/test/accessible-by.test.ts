@@ -5,7 +5,7 @@ import { type OpenDatabase, testDatabases } from '@org/core/testing'
 import type { PredefinedResources, RbacAbility } from '@org/rbac'
 import type { Knex } from 'knex'
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from 'vitest'
-import { accessibleBy } from '../src/knex/accessible-by.js'
+import { type AccessibleByOptions, accessibleBy } from '../src/knex/accessible-by.js'
 import { createAbility } from '../src/permissions/ability.js'
 import { Catalog } from '../src/permissions/catalog.js'
 import { conditionsMatcher } from '../src/permissions/conditions/matcher.js'
@@ -61,7 +61,7 @@ for (const { name, missing, open } of await testDatabases()) {
         table.integer('team_id')
         table.string('authorId').index('posts_author')
         table.string('status')
-        table.integer('score')
+        table.integer('score').index('posts_score')
         table.bigInteger('big')
         table.boolean('locked')
       })
@@ -427,16 +427,40 @@ for (const { name, missing, open } of await testDatabases()) {
       expect(ability.rulesFor('read', 'posts').map((rule) => JSON.stringify(rule.conditions))).toEqual(frozen)
     })
 
-    it.skipIf(name === 'mariadb')('uses the index of a text column', async () => {
+    it('uses the index of a text column, and with `types` that of any', async () => {
       await knex.transaction(async (tx) => {
         if (name === 'postgres') await tx.raw('set local enable_seqscan = off')
-        const query = accessibleBy(tx('posts'), abilityOf(['+', { authorId: 'ann' }]), 'read', 'posts')
-          .toSQL()
-          .toNative()
-        const explain = name === 'postgres' ? 'explain' : 'explain query plan'
-        const plan = await tx.raw(`${explain} ${query.sql.replace(/\$\d/g, '?')}`, query.bindings as string[])
-        expect(JSON.stringify(plan.rows ?? plan)).toContain('posts_author')
+        const planOf = async (conditions: Conditions, options: AccessibleByOptions) => {
+          const query = accessibleBy(tx('posts'), abilityOf(['+', conditions]), 'read', 'posts', options)
+          const { sql, bindings } = query.toSQL()
+          const plan = await tx.raw(
+            `${name === 'sqlite' ? 'explain query plan' : 'explain'} ${sql}`,
+            bindings as string[],
+          )
+          return JSON.stringify(plan.rows ?? plan)
+        }
+        const ofAuthor = { authorId: { $in: ['ann', 'bob'] } }
+        if (name !== 'mariadb') expect(await planOf(ofAuthor, {})).toContain('posts_author')
+        expect(await planOf(ofAuthor, { types: { authorId: 'text' } })).toContain('posts_author')
+        for (const score of ['7', 7, true, { $in: [5, '7'] }, { $gt: 4, $lt: 9 }]) {
+          expect(await planOf({ score }, { types: { score: 'number' } })).toContain('posts_score')
+        }
       })
+    })
+
+    it('answers the same with `types`', async () => {
+      const typed = (conditions: Conditions) => {
+        const types = { id: 'number', score: 'number', big: 'number', authorId: 'text', status: 'text' } as const
+        return ids(accessibleBy(knex('posts'), abilityOf(['+', conditions]), 'read', 'posts', { types }))
+      }
+      expect(await typed({ id: { $in: ['1', '02', '3 ', '4.0', 'x', ''] } })).toEqual([1])
+      expect(await typed({ score: 'ann' })).toEqual([])
+      expect(await typed({ score: { $ne: 'ann' } })).toEqual([1, 2, 3, 4, 5])
+      expect(await typed({ score: { $gt: 0.5, $lt: 6.5 } })).toEqual([1, 5])
+      expect(await typed({ score: 6.5 })).toEqual([])
+      expect(await typed({ big: { $in: ['9007199254740991', 5] } })).toEqual([3, 1].sort())
+      expect(await typed({ authorId: { $in: ['ann', 'BOB', 0] } })).toEqual([1])
+      expect(await typed({ status: 7 })).toEqual([4])
     })
   })
 }

@@ -7,20 +7,27 @@ import type { Dialect } from '@org/core/knex'
 import { isPlain, maxDigits, numberPattern } from '../permissions/conditions/values.js'
 import { anyOf, identifier, keyword, list, type Predicate, type Sql, sql } from './accessible-by-sql.js'
 
-type Order = Parameters<typeof keyword>[0]
+export type Order = Parameters<typeof keyword>[0]
 
-export interface Comparisons {
+export interface DialectSql {
   isText(column: string, values: readonly string[]): Predicate
   /** The column as a double, or NULL if it neither is nor writes a number. */
   number(column: string): Sql
   /** Text by code points; no if the column is of another type. */
   ordersText(column: string, order: Order, limit: string): Sql
+  /** A number that an index on a column of numbers can be searched for. */
+  constant(value: number): Sql
+}
+
+/** Those of the texts that write a number as a column of numbers is read. */
+export function numbersIn(texts: readonly string[]): number[] {
+  return texts.map(Number).filter((number, i) => isPlain(number) && String(number) === texts[i])
 }
 
 const pattern = list([numberPattern])
 const digits = list([maxDigits])
 
-const postgres: Comparisons = {
+const postgres: DialectSql = {
   isText(name, values) {
     const text = sql`cast(${identifier(name)} as text)`
     const type = sql`pg_typeof(${identifier(name)})`
@@ -56,12 +63,15 @@ const postgres: Comparisons = {
       'double precision'::regtype, 'boolean'::regtype)
       and cast(${column} as text) collate "C" ${keyword(order)} ${list([limit])})`
   },
+  // Beside an integer, an index on integers does not serve a numeric; and an untyped `6.5` would be refused.
+  constant: (value) =>
+    Number.isInteger(value) ? sql`cast(${list([value])} as bigint)` : sql`cast(${list([value])} as numeric)`,
 }
 
 /** As a Buffer, which is written in hexadecimal: no character set, and no escape, can come in between. */
 const bytes = (value: string) => Buffer.from(value, 'utf8')
 
-const mysql: Comparisons = {
+const mysql: DialectSql = {
   isText(name, values) {
     return sql`cast(convert(${identifier(name)} using utf8mb4) as binary) in (${list(values.map(bytes))})`
   },
@@ -81,13 +91,14 @@ const mysql: Comparisons = {
     return sql`(charset(${column}) <> 'binary'
       and cast(convert(${column} using utf8mb4) as binary) ${keyword(order)} ${list([bytes(limit)])})`
   },
+  constant: (value) => list([value]),
 }
 
-const sqlite: Comparisons = {
+const sqlite: DialectSql = {
   isText(name, values) {
     const column = identifier(name)
     const texts = list(values)
-    const numbers = values.map(Number).filter((number, i) => isPlain(number) && String(number) === values[i])
+    const numbers = numbersIn(values)
     // The first comparison is there for an index; the second one is exact whatever the column's collation.
     return anyOf([
       sql`(typeof(${column}) = 'text' and ${column} in (${texts}) and cast(${column} as text) collate binary in (${texts}))`,
@@ -108,6 +119,7 @@ const sqlite: Comparisons = {
     const column = identifier(name)
     return sql`(typeof(${column}) = 'text' and cast(${column} as text) collate binary ${keyword(order)} ${list([limit])})`
   },
+  constant: (value) => list([value]),
 }
 
-export const comparisonsOf: Readonly<Record<Dialect, Comparisons>> = { postgres, mysql, sqlite }
+export const dialects: Readonly<Record<Dialect, DialectSql>> = { postgres, mysql, sqlite }

@@ -2,8 +2,8 @@
 import { coreErrors } from '@org/core'
 import { type Ast, parsing, type Term, termsOf } from '../permissions/conditions/terms.js'
 import type { Scalar } from '../permissions/conditions/values.js'
-import type { Comparisons } from './accessible-by-dialects.js'
-import { allOf, anyOf, identifier, keyword, list, not, type Predicate, sql } from './accessible-by-sql.js'
+import type { Comparisons } from './accessible-by-comparisons.js'
+import { allOf, anyOf, identifier, not, type Predicate, sql } from './accessible-by-sql.js'
 
 /** What is read of CASL's rules. */
 export interface AbilityRule {
@@ -14,7 +14,7 @@ export interface AbilityRule {
 }
 
 interface Target {
-  comparisons: Comparisons
+  comparisons(field: string): Comparisons
   /** @throws ProblemError `setup_error` for a field that is no column. */
   column(field: string): string
 }
@@ -68,8 +68,9 @@ function parsed(rule: AbilityRule): Ast {
 
 const orders = { lt: '<', lte: '<=', gt: '>', gte: '>=' } as const
 
-function holds(term: Term, { comparisons, column }: Target): Predicate {
-  const name = column(term.field)
+function holds(term: Term, target: Target): Predicate {
+  const name = target.column(term.field)
+  const comparisons = target.comparisons(term.field)
   const isNull = sql`${identifier(name)} is null`
   if (term.test === 'equal') {
     const texts = [...new Set(term.values.filter((value) => typeof value === 'string'))]
@@ -77,7 +78,7 @@ function holds(term: Term, { comparisons, column }: Target): Predicate {
     const equals = anyOf([
       term.values.includes(null) && isNull,
       texts.length > 0 && comparisons.isText(name, texts),
-      numbers.length > 0 && sql`(${comparisons.number(name)}) in (${list(numbers)})`,
+      numbers.length > 0 && comparisons.isNumber(name, numbers),
     ])
     return term.negated ? not(equals) : equals
   }
@@ -85,6 +86,6 @@ function holds(term: Term, { comparisons, column }: Target): Predicate {
   const compares =
     typeof term.value === 'string'
       ? comparisons.ordersText(name, order, term.value)
-      : sql`(${comparisons.number(name)}) ${keyword(order)} ${list([term.value])}`
+      : comparisons.ordersNumber(name, order, term.value)
   return anyOf([compares, term.orNull && isNull])
 }

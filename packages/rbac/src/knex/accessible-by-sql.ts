@@ -24,6 +24,10 @@ export function list(values: readonly Knex.RawBinding[]): Sql {
   return { text: values.map(() => '?').join(', '), bindings: values }
 }
 
+export function commas(parts: readonly Sql[]): Sql {
+  return { text: parts.map(({ text }) => text).join(', '), bindings: parts.flatMap(({ bindings }) => bindings) }
+}
+
 /** Written in the code, never made of input. */
 export function keyword(text: '<' | '<=' | '>' | '>='): Sql {
   return { text, bindings: [] }

@@ -3,7 +3,7 @@ import { type Ability, coreErrors } from '@org/core'
 import { dialectOf } from '@org/core/knex'
 import type { Knex } from 'knex'
 import { isField } from '../permissions/conditions/schema.js'
-import { comparisonsOf } from './accessible-by-dialects.js'
+import { type ColumnType, comparisonsOf } from './accessible-by-comparisons.js'
 import { type AbilityRule, allowedBy } from './accessible-by-rules.js'
 
 type Question<A extends Ability> = A extends { can(...args: infer Args): boolean } ? Args : never
@@ -22,6 +22,11 @@ export interface AccessibleByOptions {
   table?: string
   /** The column of each field whose name is another: `{ authorId: 'author_id' }`. Knex's `wrapIdentifier` comes after. */
   columns?: Readonly<Record<string, string>>
+  /**
+   * What you know of the columns of some fields: `{ authorId: 'number' }`. It changes no answer, and lets the database
+   * use the column's index. Not so if it is wrong: PostgreSQL then fails, and MySQL coerces.
+   */
+  types?: Readonly<Record<string, ColumnType>>
   /** Asks about this field of the rows, as `can(action, row, field)` does. */
   field?: string
 }
@@ -45,13 +50,14 @@ export function accessibleBy<Query extends Knex.QueryBuilder, A extends Ability,
   ability: A,
   action: ActionOf<A, Resource>,
   resource: Resource,
-  { table, columns = {}, field }: AccessibleByOptions = {},
+  { table, columns = {}, types = {}, field }: AccessibleByOptions = {},
 ): Query {
   const builder = internalsOf(query)
   checkNarrowable(builder)
+  const dialect = dialectOf(query as unknown as Knex)
   const qualifier = table ?? nameOf(builder._single.table)
   const predicate = allowedBy(rulesFor(ability, action, resource, field), {
-    comparisons: comparisonsOf[dialectOf(query as unknown as Knex)],
+    comparisons: (asked) => comparisonsOf(dialect, Object.hasOwn(types, asked) ? types[asked] : undefined),
     column(asked) {
       const name = Object.hasOwn(columns, asked) ? columns[asked] : isField(asked) && asked
       if (typeof name !== 'string' || name === '') {

@@ -70,6 +70,13 @@ export async function withTeams(knex: Knex, rbac: Blog, tenantId: string, userId
   return accessibleBy(rows, ability, 'read', 'posts', { table: 'p' }).select('p.title', 't.name').orderBy('p.id')
 }
 
+export async function byIndex(knex: Knex, rbac: Blog, tenantId: string, userId: string) {
+  const ability = await rbac.abilityFor({ tenantId, userId })
+  const types = { team_id: 'number', author_id: 'text' } as const
+  const posts = knex('posts').where({ tenant_id: tenantId })
+  return accessibleBy(posts, ability, 'read', 'posts', { types }).orderBy('id')
+}
+
 export async function ownAbility(knex: Knex) {
   const rules = [
     { action: 'read', subject: 'posts' },
