@@ -65,7 +65,7 @@ const postgres: DialectSql = {
   },
   // Beside an integer, an index on integers does not serve a numeric; and an untyped `6.5` would be refused.
   constant: (value) =>
-    Number.isInteger(value) ? sql`cast(${list([value])} as bigint)` : sql`cast(${list([value])} as numeric)`,
+    Number.isSafeInteger(value) ? sql`cast(${list([value])} as bigint)` : sql`cast(${list([value])} as numeric)`,
 }
 
 /** As a Buffer, which is written in hexadecimal: no character set, and no escape, can come in between. */
