@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { monotonicFactory } from 'ulid'
 import type { Clock, IdFactory, Logger, Random, Runtime, RuntimeOptions } from './runtime.js'
 
-export const systemClock: Clock = { now: () => Date.now() }
+export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
 
 export const systemRandom: Random = {
   number: () => randomBytes(4).readUInt32BE() / 2 ** 32,

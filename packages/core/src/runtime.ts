@@ -3,6 +3,8 @@
 /** Milliseconds since the Unix epoch. Tests and simulations hand in one that they advance themselves. */
 export interface Clock {
   now(): number
+  /** Milliseconds since any moment, for how long ago something was: it never goes back. `now` is asked without it. */
+  monotonic?(): number
 }
 
 /** Chance. `number()` is in [0, 1) and is used for jitter; `bytes(n)` must be cryptographically strong. */

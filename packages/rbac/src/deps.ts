@@ -1,6 +1,6 @@
 /** What every service of the module stands on. */
 import type { Emit, Runtime, Scope, Tx } from '@org/core'
-import type { AccessSource } from './access.js'
+import type { AccessSource, Notice } from './access.js'
 import type { rbacEvents } from './events.js'
 import type { Catalog } from './permissions/catalog.js'
 import type { Ceiling } from './permissions/ceiling.js'
@@ -27,13 +27,18 @@ export type Change = <T>(scope: Scope, work: (stores: RbacStores, tx: Tx) => Pro
 
 export function createChange({ storage, access }: Pick<Deps, 'storage' | 'access'>): Change {
   return async ({ tenantId, tx }, work) => {
+    let notice: Notice | undefined
     try {
-      return await storage.run(async (stores, own) => {
+      const result = await storage.run(async (stores, own) => {
         await stores.tenants.touch(tenantId)
+        notice = await access.announce(stores, tenantId, own)
         return work(stores, own)
       }, tx)
-    } finally {
-      access.changed(tenantId, tx)
+      access.changed(tenantId, tx, notice)
+      return result
+    } catch (error) {
+      access.changed(tenantId, tx, undefined)
+      throw error
     }
   }
 }

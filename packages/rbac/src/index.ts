@@ -14,7 +14,7 @@ export {
   type Scope,
   type Tx,
 } from '@org/core'
-export type { Access, AccessSource } from './access.js'
+export type { Access } from './access.js'
 export type { Assignment, AssignmentQuery, AssignRole, Instance, UnassignRole } from './assignments/schema.js'
 export type { Assignments } from './assignments/service.js'
 export type { AssignmentFilter, AssignmentStore, ReadOptions } from './assignments/store.js'
@@ -42,6 +42,9 @@ export type { Sealer, SealResult } from './audit/sealer.js'
 export type { Audit } from './audit/service.js'
 export type { AuditChainStore, AuditFilter, AuditHead, AuditPosition, AuditStore } from './audit/store.js'
 export type { AuditVerification, VerifyOptions } from './audit/verify.js'
+export type { BusListener, CacheBus, TenantChange } from './cache/bus.js'
+export type { CacheOptions } from './cache/options.js'
+export type { CacheSync } from './cache/sync.js'
 export type { Identify, Identity, KeyIdentity } from './context.js'
 export { rbacErrors } from './errors.js'
 export { rbacEvents } from './events.js'

@@ -14,6 +14,11 @@ export class MemoryTransaction {
     this.#outer = outer
   }
 
+  /** The one that this is a savepoint of; null for none. Named as Knex names it. */
+  get parentTransaction(): MemoryTransaction | null {
+    return this.#outer
+  }
+
   get isOpen(): boolean {
     return this.#open && (this.#outer?.isOpen ?? true)
   }

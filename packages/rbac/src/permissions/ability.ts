@@ -9,6 +9,7 @@ import {
   type RawRuleOf,
   type SubjectType,
 } from '@casl/ability'
+import { coreErrors } from '@org/core'
 import type { Authority } from './authority.js'
 import type { Catalog } from './catalog.js'
 import { conditionsMatcher } from './conditions/matcher.js'
@@ -56,6 +57,12 @@ class CatalogAbility extends Ability<AbilityTuple, MongoQuery> {
     return this.#knows(action, subjectType) ? super.possibleRulesFor(action, subjectType) : []
   }
 
+  /** What one host changed here would count for everybody who holds the same. */
+  override update(): never {
+    const detail = 'This ability is shared. Change one of your own: createMongoAbility([...ability.rules, …]).'
+    throw coreErrors.setup_error({ detail })
+  }
+
   #knows(action: string, subjectType: SubjectType): boolean {
     if (typeof subjectType !== 'string') return false
     if (action === 'manage') return subjectType === 'all' || this.#catalog.hasResource(subjectType)
@@ -74,7 +81,7 @@ export function createAbility(
   catalog: Catalog,
   { rules, userId, tenantId }: Pick<Authority, 'rules' | 'userId' | 'tenantId'>,
 ): { ability: MongoAbility; origins: RuleOrigins } {
-  const origins = new Map(rules.map((held) => [rawRuleOf(held, { userId, tenantId }), held]))
+  const origins = new Map(rules.map((held) => [frozen(rawRuleOf(held, { userId, tenantId })), held]))
   const raw = [...origins.keys()]
   const denies = (rule: Rule) => rule.inverted === true
   const ability = new CatalogAbility(catalog, [...raw.filter((rule) => !denies(rule)), ...raw.filter(denies)])
@@ -91,4 +98,13 @@ function rawRuleOf({ effect, permission, when, fields }: HeldRule, variables: Va
     ...(when && { conditions: fillVariables(when, variables) }),
     ...(fields && { fields: [...fields] }),
   }
+}
+
+/** Rules are shared, and CASL reads them when it is asked. */
+function frozen<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const part of Object.values(value)) frozen(part)
+  }
+  return value
 }

@@ -4,7 +4,7 @@ import { allows } from '@org/core'
 import type { Access } from '../access.js'
 import type { Assignment } from '../assignments/schema.js'
 import type { RoleBook } from '../roles/book.js'
-import { createAbility } from './ability.js'
+import { createAbility, type RuleOrigins } from './ability.js'
 import type { Authority } from './authority.js'
 import { authorityOf } from './authority.js'
 import type { Catalog } from './catalog.js'
@@ -12,7 +12,7 @@ import type { HeldRule } from './rule.js'
 import type { Explanation, Ground } from './schema.js'
 
 export interface Case {
-  access: Access
+  access: Pick<Access, 'authority' | 'ability'> & { origins: RuleOrigins }
   resource: string
   action: string
   about: About

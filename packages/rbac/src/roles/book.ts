@@ -21,6 +21,7 @@ export class RoleBook {
   readonly #byKey = new Map<string, Role>()
   readonly #byId = new Map<string, Role>()
   readonly #resolved = new Map<string, readonly ResolvedRule[]>()
+  readonly #books = new WeakMap<PublishedRoles, RoleBook>()
 
   constructor(predefined: readonly Role[], published: PublishedRoles | null = null) {
     this.policyVersion = published?.version ?? 0
@@ -32,9 +33,15 @@ export class RoleBook {
     }
   }
 
-  /** The same roles of the host's, with those of a tenant. */
+  /** The same roles of the host's, with those of a tenant. One book for one policy, as long as somebody holds it. */
   with(published: PublishedRoles | null): RoleBook {
-    return published ? new RoleBook(this.#predefined, published) : this
+    if (!published) return this
+    let book = this.#books.get(published)
+    if (!book) {
+      book = new RoleBook(this.#predefined, published)
+      this.#books.set(published, book)
+    }
+    return book
   }
 
   /** Also roles whose key the host took later. */
