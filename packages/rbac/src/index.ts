@@ -106,9 +106,29 @@ export {
 } from './permissions/resources.js'
 export type { CheckPermission, Explanation, Me } from './permissions/schema.js'
 export type { AskOptions, CheckOptions, Permissions } from './permissions/service.js'
+export type {
+  DiffPolicies,
+  Policy,
+  PolicyDiff,
+  PolicyDocument,
+  PolicyDraft,
+  PolicyKind,
+  PolicyQuery,
+  PolicySummary,
+  PolicyTest,
+  PolicyTestReport,
+  PolicyVersion,
+  PublishPolicy,
+  RollbackPolicy,
+  SaveDraft,
+  WhichPolicy,
+} from './policies/schema.js'
+export type { DraftState, Policies } from './policies/service.js'
+export type { Simulate, Simulation } from './policies/simulate.js'
+export type { PolicyStore } from './policies/store.js'
 export { createRbac, type Rbac, type RbacOptions } from './rbac.js'
 export { predefinedRoles } from './roles/predefined.js'
-export type { Role, RoleDefinition, RoleDefinitions } from './roles/schema.js'
+export type { CreateRole, Role, RoleDefinition, RoleDefinitions, UpdateRole } from './roles/schema.js'
 export type { Roles } from './roles/service.js'
 export { type MemoryStorageOptions, memoryStorage } from './storage/memory/index.js'
 export type { RbacStorage, RbacStores } from './storage/port.js'

@@ -35,6 +35,11 @@ import { type PredefinedResources, predefinedResources } from './permissions/pre
 import type { Resources } from './permissions/resources.js'
 import { permissionRoutes } from './permissions/routes.js'
 import { createPermissions, type Permissions } from './permissions/service.js'
+import { createPublish } from './policies/publish.js'
+import { policyRoutes } from './policies/routes.js'
+import { createPolicies, type Policies } from './policies/service.js'
+import { createSimulate, type Simulate } from './policies/simulate.js'
+import { createPolicyStates } from './policies/state.js'
 import { predefinedBook } from './roles/catalog.js'
 import { roleRoutes } from './roles/routes.js'
 import type { RoleDefinitions } from './roles/schema.js'
@@ -65,12 +70,14 @@ export interface RbacOptions<R extends Resources> extends RuntimeOptions {
 
 export interface Rbac<R extends Resources = PredefinedResources> extends Permissions<R> {
   readonly roles: Roles
+  readonly policies: Policies
   readonly assignments: Assignments
   readonly tenants: Tenants
   readonly members: Members
   readonly invites: Invites
   readonly keys: Keys
   readonly audit: Audit
+  readonly simulate: Simulate<R>
   /**
    * Makes the `context` that every router and guard wants, from who is signed in: `rbac.context((req) => …)`. A member
    * without any role in the tenant is let in, with no rights. For a request that carries an API key, `identify` answers
@@ -116,7 +123,10 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
     change: createChange({ storage, access }),
   }
   const writer = createAssignmentWriter(deps)
-  const roles = createRoles(deps)
+  const states = createPolicyStates(deps)
+  const publish = createPublish(deps, states)
+  const roles = createRoles(deps, states, publish)
+  const policies = createPolicies(deps, states, publish)
   const assignments = createAssignments(deps, writer)
   const tenants = createTenants(deps, writer)
   const { keys, keyWriter, authenticate } = createKeyModule(deps, options.keys)
@@ -127,6 +137,8 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
   return {
     ...permissions,
     roles,
+    policies,
+    simulate: createSimulate<R>(deps, states),
     assignments,
     tenants,
     members,
@@ -142,6 +154,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
       routes: [
         ...permissionRoutes({ me, check, checkAll, explainTo }),
         ...roleRoutes(roles),
+        ...policyRoutes(policies, createSimulate(deps, states)),
         ...assignmentRoutes(assignments),
         ...memberRoutes(members),
         ...inviteRoutes(invites),

@@ -28,12 +28,26 @@ export function createCeiling({ roles, runtime }: Pick<Deps, 'roles' | 'runtime'
      *
      * @throws ProblemError `exceeds_own_rights` with `missing`, what the actor lacks.
      */
-    async require(scope: Scope, stores: RbacStores, wanted: readonly WantedRule[], what: string): Promise<void> {
+    require(scope: Scope, stores: RbacStores, wanted: readonly WantedRule[], what: string): Promise<void> {
+      return this.requireEach(scope, stores, [wanted], what)
+    },
+
+    /**
+     * The same for several sets that nobody has to hold together: a deny in one set is not handed on by another.
+     *
+     * @throws ProblemError `exceeds_own_rights`.
+     */
+    async requireEach(
+      scope: Scope,
+      stores: RbacStores,
+      sets: readonly (readonly WantedRule[])[],
+      what: string,
+    ): Promise<void> {
       const { tenantId, actor = systemActor } = scope
-      if (actor.type === 'system' || wanted.length === 0) return
+      if (actor.type === 'system' || sets.every((wanted) => wanted.length === 0)) return
       const options = { lock: true, now: runtime.clock.now() }
       const { rules } = await loadAuthority(stores, roles, { tenantId, actor }, options)
-      const missing = lacking(rules, wanted)
+      const missing = [...new Set(sets.flatMap((wanted) => lacking(rules, wanted)))]
       if (missing.length === 0) return
       throw rbacErrors.exceeds_own_rights({
         detail: `${what} holds ${missing.join(', ')}, which you do not.`,

@@ -2,8 +2,8 @@
 import { coreErrors, parse } from '@org/core'
 import canonicalize from 'canonicalize'
 import { roleOf } from '../roles/catalog.js'
-import type { Role, RoleDefinition } from '../roles/schema.js'
-import { type Policy, PolicyDocument, type PolicyTest } from './schema.js'
+import type { Role } from '../roles/schema.js'
+import { PolicyDocument, type PolicyTest } from './schema.js'
 
 /** The most characters of a document as JSON: a mebibyte, as much as our routes read. */
 const maxLength = 1024 * 1024
@@ -41,11 +41,11 @@ export function rolesOf(document: ReadDocument, before: readonly Role[], newId: 
 }
 
 /** A document that says just what these roles are: fit to be edited, and drafted again. */
-export function documentOf({ roles, tests }: Pick<Policy, 'roles' | 'tests'>): ReadDocument {
-  return { roles: Object.fromEntries(roles.map((role) => [role.key, definitionOf(role)])), tests }
+export function documentOf({ roles, tests }: { roles: readonly Role[]; tests: readonly PolicyTest[] }): ReadDocument {
+  return { roles: Object.fromEntries(roles.map((role) => [role.key, definitionOf(role)])), tests: [...tests] }
 }
 
-export function definitionOf(role: Role): Required<Omit<RoleDefinitionRead, 'description'>> & { description?: string } {
+export function definitionOf(role: Role) {
   const { name, description, inherits, permissions, rules } = role
   return { name, ...(description !== null && { description }), inherits, permissions, rules }
 }
@@ -58,5 +58,3 @@ export function saysTheSame(one: Role, other: Role): boolean {
 function textOf(role: Role): string {
   return canonicalize({ ...definitionOf(role), permissions: [...role.permissions].sort() }) ?? ''
 }
-
-export type { RoleDefinition }
