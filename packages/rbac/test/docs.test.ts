@@ -157,8 +157,8 @@ describe('the samples', () => {
   it('guard fields, and ask anywhere', async () => {
     const { knex } = database
     await migrate(knex)
-    const { rbac, guard } = calls.fieldGuard(knex, async () => asked)
-    const asked = await rbac.context(() => ({ tenantId: 'acme', userId: 'nan' }))({})
+    const { rbac, guard } = calls.fieldGuard(knex, () => context({}))
+    const context = rbac.context(() => ({ tenantId: 'acme', userId: 'nan' }))
     await rbac.assignments.assign({ tenantId: 'acme' }, { userId: 'nan', role: 'namer' })
     const app = express()
     app.use(express.json())

@@ -116,12 +116,11 @@ function onInstance(rule: Rule, { resource, id }: Instance): Rule | null {
   return { ...rule, permission: `${resource}:${parts.action}`, when }
 }
 
-/** Rows with integer keys are as good as those with text. */
+/** Both must hold: the id, and what a role says of ids by itself. Text matches rows with integer keys as well. */
 function withId(condition: Conditions[string] | undefined, id: string): Conditions[string] {
-  const ids = /^(?:0|-?[1-9]\d{0,14})$/.test(id) ? [id, Number(id)] : [id]
-  if (condition === undefined) return { $in: ids }
-  // A role that speaks of ids itself: both must hold, and each operator stands once.
+  if (condition === undefined) return { $eq: id }
   const own =
     typeof condition === 'object' && condition !== null && !('var' in condition) ? condition : { $eq: condition }
-  return '$in' in own ? { ...own, $eq: id } : { ...own, $in: ids }
+  // Each operator stands once.
+  return '$eq' in own ? { ...own, $in: [id] } : { ...own, $eq: id }
 }
