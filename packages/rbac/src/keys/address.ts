@@ -40,7 +40,8 @@ export function isWithin(ranges: readonly string[], ip: string | undefined): boo
   const list = new BlockList()
   for (const range of ranges) {
     const parsed = parseRange(range)
-    if (parsed) list.addSubnet(parsed.address, parsed.bits, parsed.family)
+    // Node.js takes ::/0 for a block that IPv4 is in as well.
+    if (parsed?.family === caller.family) list.addSubnet(parsed.address, parsed.bits, parsed.family)
   }
   return list.check(caller.address, caller.family)
 }
