@@ -3,7 +3,8 @@ import {
   type Ability,
   type Actor,
   coreErrors,
-  ExternalId,
+  type DeniedAttempt,
+  isExternalId,
   type RequestContext,
   type RequestInfo,
   type Tx,
@@ -39,7 +40,7 @@ export function createContext(
   onDenied: OnDenied,
 ) {
   const ofKey = oncePerRequest(async ({ apiKey, userAgent, requestId, tx }, ip) => {
-    const found = await authenticate(apiKey, { ip, tx })
+    const found = await authenticate(apiKey, { ip, userAgent, requestId, tx }, onDenied)
     if (!found) return null
     const { tenantId, actor } = found
     return {
@@ -54,18 +55,22 @@ export function createContext(
       if (identity === null || identity === undefined) return null
       if ('apiKey' in identity) return ofKey(request, identity)
       const { userId, tenantId = defaultTenantId, ip, userAgent, requestId, tx } = identity
-      for (const [name, id] of Object.entries({ userId, tenantId })) {
-        if (ExternalId.safeParse(id).success) continue
-        const detail = `rbac.context: identify(req) answered a \`${name}\` that is not text of 1 to 128 characters.`
-        throw coreErrors.setup_error({ detail: `${detail} Answer null if nobody is signed in.` })
-      }
+      if (!isExternalId(userId)) throw wrongId('userId')
+      if (!isExternalId(tenantId)) throw wrongId('tenantId')
       const actor = { type: 'user' as const, id: userId }
       const ability = await abilityOf({ tenantId, actor }, tx)
-      return {
-        ...{ tenantId, actor, ability, ip, userAgent, requestId, tx },
-        onDenied: (attempt, origin) => onDenied({ ...origin, tenantId, actor, tx }, attempt),
-      }
+      const told = tell.bind(undefined, onDenied, { tenantId, actor, tx })
+      return { tenantId, actor, ability, ip, userAgent, requestId, tx, onDenied: told }
     }
+}
+
+function tell(onDenied: OnDenied, who: Parameters<OnDenied>[0], attempt: DeniedAttempt, origin: RequestInfo) {
+  return onDenied({ ...origin, ...who }, attempt)
+}
+
+function wrongId(name: string) {
+  const detail = `rbac.context: identify(req) answered a \`${name}\` that is not text of 1 to 128 characters.`
+  return coreErrors.setup_error({ detail: `${detail} Answer null if nobody is signed in.` })
 }
 
 type AskKey = (identity: KeyIdentity, ip: string | undefined) => Promise<RequestContext | null>

@@ -1,5 +1,6 @@
 /** `requirePermission` in front of routes that belong to the host. */
 import { defineAbility } from '@casl/ability'
+import Router from '@koa/router'
 import { type Ability, contextOf, coreErrors, type RequestContext } from '@org/core'
 import { type HttpServer, httpTargets, recordingLogger } from '@org/core/testing'
 import { createRbac, type Identity, memoryStorage, type Rbac } from '@org/rbac'
@@ -58,8 +59,7 @@ for (const target of httpTargets()) {
         koa(app, prefix) {
           const ours = rbac.context((ctx: Context) => identify(ctx.get('x-user') || undefined))
           const context = async (ctx: Context) => own(await ours(ctx))
-          // A router of the same major as the app.
-          const router = koaRbacRouter(rbac, { context })
+          const router = new Router()
           router.delete(`${prefix}/keys`, requireOnKoa(rbac, 'keys', 'delete', { context }), (ctx) => {
             const { tenantId, actor, ip } = contextOf(ctx) ?? {}
             ctx.body = { tenantId, actor, ip }

@@ -1,4 +1,5 @@
 /** Keys over HTTP: the routes that manage them, and requests that carry one. */
+import Router from '@koa/router'
 import { contextOf, type DomainEvent, openapi } from '@org/core'
 import { type HttpServer, httpTargets, mounted, recordingLogger } from '@org/core/testing'
 import { apiKeyOf, createRbac, memoryStorage, type Rbac } from '@org/rbac'
@@ -181,7 +182,7 @@ for (const target of httpTargets()) {
         koa(app, prefix) {
           app.proxy = proxied
           app.use(apiKeyOnKoa(rbac))
-          const router = koaRbacRouter(rbac, { context: (ctx: Context) => contextOf(ctx) ?? null })
+          const router = new Router()
           const context = (ctx: Context) => contextOf(ctx) ?? null
           router.get(`${prefix}/own`, (ctx) => {
             ctx.body = { actor: contextOf(ctx)?.actor }
@@ -233,6 +234,9 @@ for (const target of httpTargets()) {
       }
       expect(new Set(answers).size).toBe(1)
       expect(answers[0]).toContain('"code":"unauthenticated"')
+      const { data } = await rbac.audit.query({ tenantId }, { action: 'access.denied' })
+      expect(data).toHaveLength(1)
+      expect(data[0]).toMatchObject({ actor: { type: 'key', id: revoked.key.id }, data: { code: 'revoked' } })
       expect(JSON.stringify(logger.entries)).not.toContain(revoked.secret)
     })
 

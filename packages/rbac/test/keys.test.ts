@@ -251,6 +251,20 @@ for (const { name, missing, open } of await storages()) {
       await expect(refused).rejects.toMatchObject({ code: 'forbidden', status: 403 })
     })
 
+    it('a key that was stolen neither outlives its end nor leaves its bounds', async () => {
+      const expiresAt = clock.now() + day
+      const bounds = { expiresAt, allowedIps: ['10.0.0.1'], rateLimit: { limit: 10, windowMs: 1000 } }
+      const { key } = await mint('olga', ['*'], bounds)
+      const itself = { tenantId, actor: { type: 'key' as const, id: key.id } }
+      for (const patch of [{ expiresAt: null }, { allowedIps: null }, { rateLimit: null }]) {
+        expect([patch, await code(rbac.keys.update(itself, key.id, patch))]).toEqual([patch, 'forbidden'])
+      }
+      await rbac.keys.rotate(itself, key.id)
+      expect(await rbac.keys.get({ tenantId }, key.id)).toMatchObject(bounds)
+      await rbac.keys.update(itself, key.id, { scopes: ['keys:read'] })
+      expect(await code(rbac.keys.update(itself, key.id, { scopes: ['*'] }))).toBe('forbidden')
+    })
+
     it('the host’s own code makes keys without a maker', async () => {
       const { key, secret } = await mint(null, ['billing:read', 'billing:read', '*:*'])
       expect(key).toMatchObject({ makerId: null, scopes: ['billing:read', '*'] })
@@ -259,7 +273,8 @@ for (const { name, missing, open } of await storages()) {
 
     it('asks for all scopes where a change lets a key reach further, and for none where it does not', async () => {
       const expiresAt = clock.now() + day
-      const { key } = await mint('olga', ['billing:*', 'keys:read'], { expiresAt, allowedIps: ['10.0.0.0/8', '::1'] })
+      const more = { expiresAt, allowedIps: ['10.0.0.0/8', '::1'], rateLimit: { limit: 10, windowMs: 2000 } }
+      const { key } = await mint('olga', ['billing:*', 'keys:read'], more)
       const update = (by: string, patch: object) => code(rbac.keys.update(as(by), key.id, patch))
       for (const patch of [
         { scopes: ['keys:read', 'keys:update', 'billing:*'] },
@@ -267,12 +282,15 @@ for (const { name, missing, open } of await storages()) {
         { expiresAt: null },
         { allowedIps: null },
         { allowedIps: ['10.0.0.0/8', '192.0.2.1'] },
+        { rateLimit: null },
+        { rateLimit: { limit: 11, windowMs: 2000 } },
+        { rateLimit: { limit: 10, windowMs: 1000 } },
       ]) {
         expect([patch, await update('adam', patch)]).toEqual([patch, 'exceeds_own_rights'])
       }
       expect(await rbac.keys.get({ tenantId }, key.id)).toEqual(key)
       for (const patch of [
-        ...[{ name: 'new' }, { rateLimit: { limit: 5, windowMs: 1000 } }, { expiresAt: expiresAt - 1 }],
+        ...[{ name: 'new' }, { rateLimit: { limit: 5, windowMs: 2000 } }, { expiresAt: expiresAt - 1 }],
         ...[{ allowedIps: ['::1'] }, { scopes: ['billing:read', 'keys:read'] }, { scopes: ['keys:read'] }],
       ]) {
         expect([patch, await update('adam', patch)]).toEqual([patch, 'done'])
@@ -434,7 +452,7 @@ for (const { name, missing, open } of await storages()) {
         })()
         const rotating = rbac.keys.rotate(as('dev'), key.id).catch((error) => error.code)
         await revoking
-        expect(await verifying).toEqual({ valid: false, code: 'revoked' })
+        expect(await verifying).toEqual({ valid: false, code: 'revoked', keyId: key.id, tenantId })
         const rotated = await rotating
         if (rotated !== 'key_revoked') expect(await allowed(rotated.secret)).toBe('revoked')
       }

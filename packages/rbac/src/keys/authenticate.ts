@@ -1,6 +1,7 @@
 /** A key over HTTP: what a refusal tells the caller, and the headers that tell where a key stands. */
 import type { MongoAbility } from '@casl/ability'
-import type { Tx } from '@org/core'
+import type { Logger, RequestInfo, Tx } from '@org/core'
+import type { OnDenied } from '../audit/denied.js'
 import { rbacErrors } from '../errors.js'
 import { callerOf } from './address.js'
 import type { createFailures, RateLimitState } from './limits.js'
@@ -14,17 +15,25 @@ export interface AuthenticatedKey {
   responseHeaders: Record<string, string>
 }
 
-/**
- * Null for a secret that does not work, whatever the reason. @throws ProblemError `rate_limited` with `Retry-After` for a
- * key beyond its limit and for an address that failed too often; `ip_not_allowed`.
- */
-export type Authenticate = (
-  secret: string,
-  from: { ip: string | undefined; tx: Tx | undefined },
-) => Promise<AuthenticatedKey | null>
+/** The request that the secret came with. */
+type From = RequestInfo & { tx: Tx | undefined }
 
-export function createAuthenticate(verify: Verify, failures: ReturnType<typeof createFailures>): Authenticate {
-  return async (secret, { ip, tx }) => {
+/**
+ * Null for a secret that does not work, whatever the reason. A key that did once is in the audit log when it is tried
+ * again, as is one from a wrong address.
+ *
+ * @throws ProblemError `rate_limited` with `Retry-After` for a key beyond its limit and for an address that failed too
+ *   often; `ip_not_allowed`.
+ */
+export type Authenticate = (secret: string, from: From, onDenied: OnDenied) => Promise<AuthenticatedKey | null>
+
+export function createAuthenticate(
+  verify: Verify,
+  failures: ReturnType<typeof createFailures>,
+  logger: Logger,
+): Authenticate {
+  return async (secret, from, onDenied) => {
+    const { ip, tx } = from
     const caller = callerOf(ip)
     const hash = hashOf(secret)
     const blockedFor = await failures.blockedFor(caller, hash)
@@ -40,19 +49,31 @@ export function createAuthenticate(verify: Verify, failures: ReturnType<typeof c
       const { tenantId, actor, ability, rateLimit } = result
       return { tenantId, actor, ability, responseHeaders: rateLimit ? headersOf(rateLimit) : {} }
     }
-    if (result.code === 'rate_limited') {
+    const { code, keyId, tenantId } = result
+    if (code === 'rate_limited') {
       const headers = {
         ...(result.rateLimit && headersOf(result.rateLimit)),
         'retry-after': seconds(result.retryAfterMs ?? 0),
       }
       throw rbacErrors.rate_limited({ detail: 'The key was used more often than its limit allows.', headers })
     }
-    if (result.code === 'ip_not_allowed') {
-      throw rbacErrors.ip_not_allowed({ detail: 'The key may be used from other addresses only.' })
+    if (keyId !== undefined && tenantId !== undefined) {
+      const who = { ...from, tenantId, actor: { type: 'key' as const, id: keyId } }
+      await onDenied(who, { code, detail: refusals[code] }).catch((error: unknown) => {
+        logger.error('A refused attempt could not be noted', { keyId, error })
+      })
     }
+    if (code === 'ip_not_allowed') throw rbacErrors.ip_not_allowed({ detail: refusals[code] })
     await failures.count(caller, hash)
     return null
   }
+}
+
+const refusals = {
+  unknown: 'There is no such key.',
+  revoked: 'The key is revoked.',
+  expired: 'The key, or this secret of it, has expired.',
+  ip_not_allowed: 'The key may be used from other addresses only.',
 }
 
 /**

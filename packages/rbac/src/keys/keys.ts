@@ -50,6 +50,6 @@ export function createKeyModule(
   return {
     keys: { ...createKeys(deps, keyWriter, prefix), verify, flush: usage.flush },
     keyWriter,
-    authenticate: createAuthenticate(verify, failures),
+    authenticate: createAuthenticate(verify, failures, logger),
   }
 }

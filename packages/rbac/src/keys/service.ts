@@ -1,4 +1,5 @@
 import {
+  type Actor,
   checkId,
   checkScope,
   coreErrors,
@@ -19,6 +20,7 @@ import {
   type KeySecret,
   type KeyWithSecret,
   keyOf,
+  type RateLimit,
   RotateKey,
   type StoredKey,
   UpdateKey,
@@ -43,10 +45,10 @@ export interface KeyManagement {
   /** @throws ProblemError `not_found`. */
   get(scope: Scope, id: string): Promise<ApiKey>
   /**
-   * Changes what is given. Whatever makes it reach further (more scopes, a later end, more addresses) needs all of its
-   * scopes. Emits `key.updated`.
+   * Changes what is given. Whatever makes it reach further (more scopes, a later end, more addresses, a higher limit)
+   * needs all of its scopes, and a member. Emits `key.updated`.
    *
-   * @throws ProblemError `not_found`; `key_revoked`; `invalid_input` and `exceeds_own_rights` as `create`.
+   * @throws ProblemError `not_found`; `key_revoked`; `invalid_input`, `exceeds_own_rights` and `forbidden` as `create`.
    */
   update(scope: Scope, id: string, input: UpdateKey): Promise<ApiKey>
   /**
@@ -112,10 +114,7 @@ export function createKeys(deps: Deps, writer: KeyWriter, prefix: string): KeyMa
       const parsed = parse(CreateKey, input)
       const scopes = knownScopes(parsed.scopes)
       checkEnd(parsed.expiresAt)
-      if (actor.type === 'key') {
-        const extensions = { action: 'create', resource: 'keys' }
-        throw coreErrors.forbidden({ detail: 'A key does not make keys; a member does.', extensions })
-      }
+      refuseKeys(actor, 'create', 'A key does not make keys; a member does.')
       return change(scope, async (stores, tx) => {
         await writer.requireScopes(scope, stores, scopes)
         const { secret, start, hash } = createSecret(runtime.random, prefix)
@@ -153,14 +152,18 @@ export function createKeys(deps: Deps, writer: KeyWriter, prefix: string): KeyMa
     },
 
     async update(scope, id, input) {
-      checkScope(scope)
+      const { actor = systemActor } = checkScope(scope)
       const { scopes, ...parsed } = parse(UpdateKey, input)
       const patch: Partial<StoredKey> = given({ ...parsed, scopes: scopes && knownScopes(scopes) })
       checkEnd(parsed.expiresAt)
       return changeKey(scope, id, async (before, stores, tx) => {
         requireUnrevoked(before)
         const after: StoredKey = { ...before, ...patch }
-        if (reachesFurther(before, after)) await writer.requireReach(scope, stores, after)
+        if (reachesFurther(before, after)) {
+          // A key that was stolen must not outlive its end, or leave the addresses that it is bound to.
+          refuseKeys(actor, 'update', 'A key does not let keys reach further; a member does.')
+          await writer.requireReach(scope, stores, after)
+        }
         await stores.keys.update(id, patch)
         const seen = { before: writer.view(before), after: writer.view(after) }
         await emit(scope, { type: 'key.updated', ...writer.about(after), ...seen }, tx)
@@ -205,15 +208,28 @@ function overlapping(secrets: readonly KeySecret[], now: number, overlapMs: numb
     .slice(0, maxSecrets - 1)
 }
 
-/** Whether a change lets a key do more, for longer, or from more places. */
+function refuseKeys(actor: Actor, action: string, detail: string): void {
+  if (actor.type === 'key') throw coreErrors.forbidden({ detail, extensions: { action, resource: 'keys' } })
+}
+
+/** Whether a change lets a key do more, for longer, more often or from more places. */
 function reachesFurther(before: StoredKey, after: StoredKey): boolean {
-  const end = (key: StoredKey) => key.expiresAt ?? Number.POSITIVE_INFINITY
-  const { allowedIps } = after
   return (
     after.scopes.some((scope) => !isWithinScopes(scope, before.scopes)) ||
-    end(after) > end(before) ||
-    (before.allowedIps !== null && (allowedIps?.some((ip) => !before.allowedIps?.includes(ip)) ?? true))
+    (after.expiresAt ?? Number.POSITIVE_INFINITY) > (before.expiresAt ?? Number.POSITIVE_INFINITY) ||
+    isMoreOften(before.rateLimit, after.rateLimit) ||
+    isFromMore(before.allowedIps, after.allowedIps)
   )
+}
+
+function isMoreOften(before: RateLimit | null, after: RateLimit | null): boolean {
+  if (!before || !after) return before !== null && after === null
+  return after.limit > before.limit || after.windowMs < before.windowMs
+}
+
+function isFromMore(before: readonly string[] | null, after: readonly string[] | null): boolean {
+  if (!before || !after) return before !== null && after === null
+  return after.some((range) => !before.includes(range))
 }
 
 function given<T extends object>(patch: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

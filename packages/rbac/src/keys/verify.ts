@@ -35,6 +35,9 @@ export type Verification =
   | {
       valid: false
       code: RefusalCode
+      /** Which key it was; not with `unknown`. */
+      keyId?: string
+      tenantId?: string
       /** With `rate_limited`: milliseconds until the window ends. */
       retryAfterMs?: number
       rateLimit?: RateLimitState
@@ -70,14 +73,18 @@ export function createVerify(
     const { key } = found
     const now = clock.now()
     const status = statusOf(key, now)
-    if (status !== 'active') return { valid: false, code: status }
-    if (found.secret.expiresAt !== null && found.secret.expiresAt <= now) return { valid: false, code: 'expired' }
-    if (key.allowedIps && !isWithin(key.allowedIps, ip)) return { valid: false, code: 'ip_not_allowed' }
+    const whose = { keyId: key.id, tenantId: key.tenantId }
+    if (status !== 'active') return { valid: false, code: status, ...whose }
+    if (found.secret.expiresAt !== null && found.secret.expiresAt <= now) {
+      return { valid: false, code: 'expired', ...whose }
+    }
+    if (key.allowedIps && !isWithin(key.allowedIps, ip)) return { valid: false, code: 'ip_not_allowed', ...whose }
 
     const counted = key.rateLimit && (await limits.count(key.id, key.rateLimit))
     if (counted?.exceeded) {
       if (counted.first) usage.inBackground(tellOfExcess(key, ip, counted.state))
-      return { valid: false, code: 'rate_limited', retryAfterMs: counted.state.resetMs, rateLimit: counted.state }
+      const { state } = counted
+      return { valid: false, code: 'rate_limited', ...whose, retryAfterMs: state.resetMs, rateLimit: state }
     }
     usage.note(key.id, tx === undefined)
     const actor = { type: 'key' as const, id: key.id }
