@@ -3,7 +3,7 @@ import { recordingLogger } from '@org/core/testing'
 import { createRbac, type DomainEvent, type KeyOptions, memoryStorage } from '@org/rbac'
 import { defaultEventTypes } from '@org/webhooks'
 import fc from 'fast-check'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { type RateLimiterAbstract, RateLimiterRedis } from 'rate-limiter-flexible'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { callerOf, isWithin, parseRange } from '../src/keys/address.js'
@@ -12,6 +12,7 @@ import { apiKeyOf } from '../src/keys/credentials.js'
 import { commonPermission } from '../src/keys/scopes.js'
 import { createSecret, isSecret } from '../src/keys/secret.js'
 import { matchesPermission } from '../src/permissions/permission.js'
+import { testRedis } from './redis.js'
 
 const tenantId = 'acme'
 
@@ -284,16 +285,16 @@ describe('rate limits in memory', () => {
   })
 })
 
-describe('rate limits in Redis', () => {
-  const url = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379'
+const { missing, connect } = await testRedis()
+
+describe.skipIf(missing)('rate limits in Redis', () => {
   let redis: Redis
   const run = crypto.randomUUID()
   const rateLimiter: KeyOptions['rateLimiter'] = ({ keyPrefix, ...options }): RateLimiterAbstract =>
     new RateLimiterRedis({ ...options, keyPrefix: `${run}:${keyPrefix}`, storeClient: redis })
 
   beforeEach(async () => {
-    redis = new Redis(url, { maxRetriesPerRequest: 1, retryStrategy: () => null, lazyConnect: true })
-    await redis.connect()
+    redis = await connect()
   })
   afterEach(async () => {
     if (redis.status !== 'ready') return
