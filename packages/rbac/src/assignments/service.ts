@@ -4,6 +4,7 @@ import { keepOwner, ownerRolesOf, ownersOf } from '../members/owners.js'
 import { rulesOfRoles } from '../permissions/ceiling.js'
 import type { RoleBook } from '../roles/book.js'
 import type { RbacStores } from '../storage/port.js'
+import { guardDenies, hasDeny } from './denies.js'
 import { type Assignment, AssignmentQuery, AssignmentView, AssignRole, type Instance, UnassignRole } from './schema.js'
 
 export interface Assignments {
@@ -14,7 +15,8 @@ export interface Assignments {
    *
    * @throws ProblemError `invalid_input` for an unknown role or resource, with the known ones, or an end that has
    *   passed; `exceeds_own_rights` if the actor lacks a right of the role, or changes an owner without holding an
-   *   owner's rights; `last_owner` if the last owner's role is given an end.
+   *   owner's rights, or ends a deny earlier for somebody who then holds more; `last_owner` if the last owner's role is
+   *   given an end.
    */
   assign(scope: Scope, input: AssignRole): Promise<Assignment>
   /**
@@ -22,7 +24,7 @@ export interface Assignments {
    *
    * @throws ProblemError `invalid_input` for an unknown role; `not_found` if the member does not have it; `last_owner`
    *   if the tenant would be left without an owner, whoever asks; `exceeds_own_rights` if the member is an owner and the
-   *   actor lacks a right of theirs.
+   *   actor lacks a right of theirs, or if the role denies what the actor may not do either.
    */
   unassign(scope: Scope, input: UnassignRole): Promise<void>
   /**
@@ -92,6 +94,12 @@ export function createAssignments(deps: Deps, writer: AssignmentWriter): Assignm
         const owned = await ownerRolesOf(stores, book, tenantId, userId)
         const wanted = [...rulesOfRoles(book, [role], expiresAt), ...rulesOfRoles(book, owned)]
         await ceiling.require(scope, stores, wanted, namesOf([role, ...owned]))
+        const held = hasDeny(book, { roleId: role.id }) ? await stores.assignments.ofUser(tenantId, userId, locked) : []
+        const shortened = held.filter(
+          (one) => one.roleId === role.id && isSame(on, one.on) && endsLater(one, expiresAt),
+        )
+        const rest = { ended: shortened, left: held.filter((one) => !shortened.includes(one)) }
+        await guardDenies(deps, scope, stores, book, rest)
         const owners = owned.length > 0 && expiresAt !== null ? await ownersOf(stores, book, tenantId) : []
         const draft = { userId, role: key, roleId: role.id, on, expiresAt, createdAt: now }
         const assignment = await writer.add(scope, stores, tx, draft)
@@ -107,9 +115,11 @@ export function createAssignments(deps: Deps, writer: AssignmentWriter): Assignm
         const book = await bookOf(stores, tenantId)
         const owned = await ownerRolesOf(stores, book, tenantId, userId)
         await ceiling.require(scope, stores, rulesOfRoles(book, owned), namesOf(owned))
-        const assignments = await stores.assignments.ofUser(tenantId, userId, { lock: true })
+        const assignments = await stores.assignments.ofUser(tenantId, userId, locked)
         const found = assignments.filter(({ role, on: other }) => role === key && isSame(on, other))
         if (found.length === 0) throw notHeld(book, userId, key)
+        const left = assignments.filter((one) => !found.includes(one))
+        await guardDenies(deps, scope, stores, book, { ended: found, left })
         const owners = await ownersOf(stores, book, tenantId)
         for (const assignment of found) await writer.remove(scope, stores, tx, assignment)
         const gone = new Set(found.map(({ id }) => id))
@@ -138,6 +148,8 @@ export function createAssignments(deps: Deps, writer: AssignmentWriter): Assignm
   }
 }
 
+const locked = { lock: true }
+
 /** For the sentence that says what somebody may not hand out. */
 export function namesOf(roles: readonly { key: string }[]): string {
   return [...new Set(roles.map(({ key }) => `"${key}"`))].join(', ')
@@ -147,6 +159,10 @@ export function namesOf(roles: readonly { key: string }[]): string {
 function notHeld(book: RoleBook, userId: string, key: string) {
   const { name } = book.known(key)
   return coreErrors.not_found({ detail: `"${userId}" does not have the role "${name}".` })
+}
+
+function endsLater(one: Assignment, expiresAt: number | null): boolean {
+  return expiresAt !== null && (one.expiresAt === null || one.expiresAt > expiresAt)
 }
 
 function isSame(one: Instance | null, other: Instance | null): boolean {

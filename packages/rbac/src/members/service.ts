@@ -1,8 +1,10 @@
 import { checkScope, coreErrors, ExternalId, parse, type Scope, systemActor, type Tx } from '@org/core'
+import { guardDenies } from '../assignments/denies.js'
 import { type AssignmentWriter, namesOf } from '../assignments/service.js'
 import type { Deps } from '../deps.js'
 import { rbacErrors } from '../errors.js'
 import type { KeyWriter } from '../keys/writer.js'
+import { unexpired } from '../permissions/authority.js'
 import { rulesOfRoles } from '../permissions/ceiling.js'
 import type { RoleBook } from '../roles/book.js'
 import type { RbacStores } from '../storage/port.js'
@@ -36,7 +38,8 @@ export interface Members {
    * `assignment.created` and `assignment.deleted` for what changes.
    *
    * @throws ProblemError `not_found`; `invalid_input` for an unknown role; `exceeds_own_rights` for a role that is new to
-   *   them and more than the actor holds, or for an owner changed from below; `last_owner`.
+   *   them and more than the actor holds, for an owner changed from below, or for a deny that is taken off somebody who
+   *   then holds more than the actor; `last_owner`.
    */
   setRoles(scope: Scope, userId: string, input: SetRoles): Promise<MemberWithRoles>
   /**
@@ -108,7 +111,7 @@ export function createMembers(deps: Deps, writer: AssignmentWriter, keyWriter: K
       await guardOwner(scope, stores, book, userId)
       if (status === 'active') {
         const held = await stores.assignments.ofUser(tenantId, userId, { lock: true })
-        const given = held.flatMap(({ roleId, expiresAt }) => {
+        const given = unexpired(held, runtime.clock.now()).flatMap(({ roleId, expiresAt }) => {
           const role = book.byId(roleId)
           return role ? rulesOfRoles(book, [role], expiresAt) : []
         })
@@ -159,14 +162,14 @@ export function createMembers(deps: Deps, writer: AssignmentWriter, keyWriter: K
       const { userId, roles: keys = [] } = parse(AddMember, input)
       return change(scope, async (stores, tx) => {
         const book = await bookOf(stores, tenantId)
-        const given = keys.map((key, i) => book.known(key, `/roles/${i}`))
+        const given = [...new Set(keys.map((key, i) => book.known(key, `/roles/${i}`)))]
         await ceiling.require(scope, stores, rulesOfRoles(book, given), namesOf(given))
         const now = runtime.clock.now()
         const member: Member = { id: runtime.id('mem'), tenantId, userId, status: 'active', createdAt: now }
         if (await stores.members.insertOrFind(member)) {
           throw rbacErrors.already_member({ detail: `"${userId}" is a member already.` })
         }
-        const after = MemberView.parse({ ...member, roles: keys })
+        const after = MemberView.parse({ ...member, roles: given.map(({ key }) => key) })
         await emit(scope, { type: 'member.added', ...about(member), after }, tx)
         for (const { id, key } of given) {
           const draft = { userId, role: key, roleId: id, on: null, expiresAt: null, createdAt: now }
@@ -203,13 +206,14 @@ export function createMembers(deps: Deps, writer: AssignmentWriter, keyWriter: K
         const added = wanted.filter(({ id }) => !lasting.some(({ roleId }) => roleId === id))
         await ceiling.require(scope, stores, rulesOfRoles(book, added), namesOf(added))
         const owners = await ownersOf(stores, book, tenantId)
+        const ended = held.filter(({ roleId }) => !wanted.some(({ id }) => id === roleId))
+        const left = all.filter((one) => !ended.includes(one))
+        await guardDenies(deps, scope, stores, book, { ended, left })
         for (const { id, key } of added) {
           const draft = { userId, role: key, roleId: id, on: null, expiresAt: null, createdAt: runtime.clock.now() }
           await writer.add(scope, stores, tx, draft)
         }
-        for (const one of held) {
-          if (!wanted.some(({ id }) => id === one.roleId)) await writer.remove(scope, stores, tx, one)
-        }
+        for (const one of ended) await writer.remove(scope, stores, tx, one)
         keepOwner(owners, await ownersOf(stores, book, tenantId))
         return shownOf(stores, member)
       })
