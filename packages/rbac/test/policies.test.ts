@@ -352,7 +352,7 @@ for (const { name, missing, open } of await storages()) {
         await rbac.members.suspend(scope(), 'bob')
         const inUse = {
           ...{ code: 'role_in_use', status: 409 },
-          extensions: { roles: [{ key: 'editor', assignments: 3, members: 2 }] },
+          extensions: { roles: [{ key: 'editor', assignments: 3, members: 2, invites: 0 }] },
         }
         const { etag } = await rbac.policies.draft(scope(), { roles: {} })
         await expect(rbac.policies.publish(scope(), { ifMatch: etag })).rejects.toMatchObject(inUse)

@@ -9,6 +9,7 @@ import {
   predefinedResources,
   predefinedRoles,
   type Rbac,
+  type Resources,
 } from '@org/rbac'
 import { rbacRouter, requirePermission } from '@org/rbac/express'
 import { rbacRouter as koaRouter, requirePermission as requireOnKoa } from '@org/rbac/koa'
@@ -35,6 +36,17 @@ describe('types', () => {
     await expect(rbac.checkPermission('u', 'keys', 'archive')).rejects.toThrow('/action')
     // @ts-expect-error no such action
     await expect(rbac.whoCan('keys', 'erase')).rejects.toThrow('/action')
+    await rbac.checkMany('u', [
+      { resource: 'projects', action: 'archive' },
+      { resource: 'keys', action: 'read' },
+    ])
+    // @ts-expect-error an action of another resource
+    await expect(rbac.checkMany('u', [{ resource: 'keys', action: 'archive' }])).rejects.toThrow('/action')
+    await rbac.simulate({ userId: 'u', resource: 'projects', action: 'archive' })
+    // @ts-expect-error an action of another resource
+    await expect(rbac.simulate({ userId: 'u', resource: 'keys', action: 'archive' })).rejects.toThrow('/action')
+    const any: Rbac<Resources> = rbac
+    expect(any).toBe(rbac)
     // @ts-expect-error no such resource
     await expect(rbac.explain('u', 'project', 'read')).rejects.toThrow('/resource')
   })

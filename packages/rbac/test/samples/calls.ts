@@ -52,7 +52,10 @@ export function ownCatalog(knex: Knex) {
   return rbac
 }
 
-export function fieldGuard(knex: Knex, context: () => Promise<RequestContext | null>) {
+export function fieldGuard(
+  knex: Knex,
+  context: () => Promise<RequestContext | null>,
+): { rbac: Pick<Rbac, 'context' | 'assignments'>; guard: RequestHandler } {
   const rbac = createRbac({
     storage: knexStorage(knex),
     resources: { ...predefinedResources, projects: ['read', 'update'] },
