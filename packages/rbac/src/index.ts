@@ -124,7 +124,7 @@ export type {
   WhichPolicy,
 } from './policies/schema.js'
 export type { DraftState, Policies } from './policies/service.js'
-export type { Simulate, Simulation } from './policies/simulate.js'
+export type { Simulation, Simulations } from './policies/simulate.js'
 export type { PolicyStore } from './policies/store.js'
 export { createRbac, type Rbac, type RbacOptions } from './rbac.js'
 export { predefinedRoles } from './roles/predefined.js'

@@ -38,7 +38,7 @@ import { createPermissions, type Permissions } from './permissions/service.js'
 import { createPublish } from './policies/publish.js'
 import { policyRoutes } from './policies/routes.js'
 import { createPolicies, type Policies } from './policies/service.js'
-import { createSimulate, type Simulate } from './policies/simulate.js'
+import { createSimulations, type Simulations } from './policies/simulate.js'
 import { createPolicyStates } from './policies/state.js'
 import { predefinedBook } from './roles/catalog.js'
 import { roleRoutes } from './roles/routes.js'
@@ -68,7 +68,7 @@ export interface RbacOptions<R extends Resources> extends RuntimeOptions {
   cache?: CacheOptions | false
 }
 
-export interface Rbac<R extends Resources = PredefinedResources> extends Permissions<R> {
+export interface Rbac<R extends Resources = PredefinedResources> extends Permissions<R>, Simulations<R> {
   readonly roles: Roles
   readonly policies: Policies
   readonly assignments: Assignments
@@ -77,7 +77,6 @@ export interface Rbac<R extends Resources = PredefinedResources> extends Permiss
   readonly invites: Invites
   readonly keys: Keys
   readonly audit: Audit
-  readonly simulate: Simulate<R>
   /**
    * Makes the `context` that every router and guard wants, from who is signed in: `rbac.context((req) => …)`. A member
    * without any role in the tenant is let in, with no rights. For a request that carries an API key, `identify` answers
@@ -138,7 +137,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
     ...permissions,
     roles,
     policies,
-    simulate: createSimulate<R>(deps, states),
+    ...createSimulations<R>(deps, states),
     assignments,
     tenants,
     members,
@@ -154,7 +153,7 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
       routes: [
         ...permissionRoutes({ me, check, checkAll, explainTo }),
         ...roleRoutes(roles),
-        ...policyRoutes(policies, createSimulate(deps, states)),
+        ...policyRoutes(policies, createSimulations(deps, states)),
         ...assignmentRoutes(assignments),
         ...memberRoutes(members),
         ...inviteRoutes(invites),

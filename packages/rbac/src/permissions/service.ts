@@ -29,14 +29,14 @@ export interface CheckOptions extends AskOptions {
 }
 
 /** One question of `checkMany`. */
-export type Check<R extends Resources> = {
-  [Resource in ResourceOf<R>]: {
+export type Check<R extends Resources, Asked extends ResourceOf<R> = ResourceOf<R>> = {
+  [Resource in Asked]: {
     resource: Resource
     action: ActionOf<R, Resource>
     row?: object | undefined
     fields?: readonly string[] | undefined
   }
-}[ResourceOf<R>]
+}[Asked]
 
 export interface Permissions<R extends Resources> {
   /**
@@ -56,7 +56,11 @@ export interface Permissions<R extends Resources> {
    *
    * @throws ProblemError `invalid_input` as `checkPermission`.
    */
-  checkMany(userId: string, checks: readonly Check<R>[], options?: AskOptions): Promise<boolean[]>
+  checkMany<Asked extends ResourceOf<R>>(
+    userId: string,
+    checks: readonly Check<R, Asked>[],
+    options?: AskOptions,
+  ): Promise<boolean[]>
   /**
    * All that a user's roles grant on every row and field, as a sorted list without wildcards: an owner's is the whole
    * catalog.
@@ -90,7 +94,8 @@ export interface Permissions<R extends Resources> {
 
 /** What the routes and the request context ask beyond that. */
 export interface OwnPermissions {
-  abilityOf(who: { tenantId: string; actor: Actor }, tx: Tx | undefined): Promise<MongoAbility>
+  /** At once if it is remembered. */
+  abilityOf(who: { tenantId: string; actor: Actor }, tx: Tx | undefined): MongoAbility | Promise<MongoAbility>
   me(context: RequestContext): Promise<Me>
   check(context: RequestContext, question: CheckPermission): Promise<{ allowed: boolean }>
   checkAll(context: RequestContext, questions: CheckPermissions): Promise<{ allowed: boolean[] }>
@@ -152,10 +157,10 @@ export function createPermissions<R extends Resources>(
   }
 
   return {
-    async abilityOf(who, tx) {
+    abilityOf(who, tx) {
       const { tenantId, actor } = who
       const known = tx || actor.type !== 'user' ? null : access.known(tenantId, actor.id)
-      return (known ?? (await access.of(who, tx))).ability
+      return known ? known.ability : access.of(who, tx).then(({ ability }) => ability)
     },
 
     // Not async, and asks for nothing twice: hosts call this many times a request.

@@ -54,20 +54,25 @@ export function createPublish(deps: Deps, states: PolicyStates): Publish {
     await ceiling.require(scope, stores, rulesOfRoles(book, roles), namesOf(roles))
   }
 
-  /** Assignments that have expired give nothing and cannot be prolonged; those of suspended members wait to be back. */
+  /**
+   * Assignments and invites that have expired give nothing, and cannot be prolonged into another role of the same key;
+   * those of suspended members wait for them to be back.
+   */
   async function checkUse(stores: RbacStores, tenantId: string, changed: readonly ChangedRole[]): Promise<void> {
     const gone = changed.filter(({ after }) => after === null)
     if (gone.length === 0) return
     const now = runtime.clock.now()
     const ids = gone.map(({ id }) => id)
     const held = unexpired(await stores.assignments.ofRoles(tenantId, ids, { lock: true }), now)
+    const pending = await stores.invites.pendingWithRoles(tenantId, ids, now)
     const roles = gone.flatMap(({ id, key }) => {
       const own = held.filter(({ roleId }) => roleId === id)
       const members = new Set(own.map(({ userId }) => userId)).size
-      return own.length > 0 ? [{ key, assignments: own.length, members }] : []
+      const invites = pending.filter((invite) => invite.roles.some((role) => role.id === id)).length
+      return own.length + invites > 0 ? [{ key, assignments: own.length, members, invites }] : []
     })
     if (roles.length === 0) return
-    const detail = `Take ${namesOf(roles)} from whoever has it first.`
+    const detail = `Members have ${namesOf(roles)}, or pending invites offer it; take it from them first.`
     throw rbacErrors.role_in_use({ detail, extensions: { roles } })
   }
 

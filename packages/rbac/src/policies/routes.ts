@@ -18,7 +18,7 @@ import {
   WhichPolicy,
 } from './schema.js'
 import type { Policies } from './service.js'
-import type { Simulate } from './simulate.js'
+import type { Simulations } from './simulate.js'
 
 const refusals = [
   rbacErrors.exceeds_own_rights,
@@ -29,7 +29,7 @@ const refusals = [
 const path = '/policies/draft'
 const ifMatch = 'Send the `etag` of the draft in the header `If-Match`'
 
-export function policyRoutes(policies: Policies, simulate: Simulate<Resources>): Route[] {
+export function policyRoutes(policies: Policies, { simulate }: Simulations<Resources>): Route[] {
   return [
     route({
       id: 'rbac.listPolicies',

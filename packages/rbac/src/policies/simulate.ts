@@ -4,36 +4,45 @@ import type { Deps } from '../deps.js'
 import { unexpired } from '../permissions/authority.js'
 import type { ActionOf, ResourceOf, Resources } from '../permissions/resources.js'
 import type { Explanation } from '../permissions/schema.js'
-import type { CheckOptions } from '../permissions/service.js'
 import { defaultTenantId } from '../tenants/default.js'
 import { assumed, explainUnder, somebody } from './run-tests.js'
 import { Simulate as SimulateInput, type WhichPolicy } from './schema.js'
 import type { PolicyStates } from './state.js'
 
-/** The question: whom it is about, under which policy, and what they want to do. */
-export type Simulation<R extends Resources> = WhichPolicy &
-  Omit<CheckOptions, 'row'> & {
+/** Whom a question is about, under which policy it is asked, and what they want to do. */
+export type Simulation<R extends Resources, Asked extends ResourceOf<R> = ResourceOf<R>> = {
+  [Resource in Asked]: WhichPolicy & {
+    /** {@link defaultTenantId} unless told. */
+    tenantId?: string | undefined
     /** The member that it is about; with `roles`, whom the variable `userId` in conditions stands for. */
     userId?: string | undefined
     /** These roles, by key, instead of those that the member has. */
     roles?: string[] | undefined
+    resource: Resource
+    action: ActionOf<R, Resource>
     /** Text, numbers, booleans and null by field. */
     row?: Record<string, string | number | boolean | null> | undefined
-  } & { [Resource in ResourceOf<R>]: { resource: Resource; action: ActionOf<R, Resource> } }[ResourceOf<R>]
+    fields?: string[] | undefined
+    /** Asks inside this transaction, and sees what it changed. */
+    tx?: Tx | undefined
+  }
+}[Asked]
 
-/**
- * Explains what a member could do, or anybody with `roles`, under a `version` of the policy, under the draft, or under a
- * document that is nowhere yet; under the published one unless told. Nothing is written.
- *
- * @throws ProblemError `invalid_input` for unknown names, with the known ones; `not_found` for a version or a draft that
- *   is not there.
- */
-export type Simulate<R extends Resources> = (input: Simulation<R>) => Promise<Explanation>
+export interface Simulations<R extends Resources> {
+  /**
+   * Explains what a member could do, or anybody with `roles`, under a `version` of the policy, under the draft, or under
+   * a document that is nowhere yet; under the published one unless told. Nothing is written.
+   *
+   * @throws ProblemError `invalid_input` for unknown names, with the known ones; `not_found` for a version or a draft
+   *   that is not there.
+   */
+  simulate<Asked extends ResourceOf<R>>(input: Simulation<R, Asked>): Promise<Explanation>
+}
 
-export function createSimulate<R extends Resources>(deps: Deps, states: PolicyStates): Simulate<R> {
+export function createSimulations<R extends Resources>(deps: Deps, states: PolicyStates): Simulations<R> {
   const { storage, catalog, runtime } = deps
-  return async (given) => {
-    const { tenantId = defaultTenantId, tx, ...input } = given as Simulation<R> & { tenantId?: string; tx?: Tx }
+  const simulate: Simulations<R>['simulate'] = async (given) => {
+    const { tenantId = defaultTenantId, tx, ...input } = given
     parse(ExternalId, tenantId, '/tenantId')
     const { userId = somebody, roles, resource, action, row, fields, ...which } = parse(SimulateInput, input)
     catalog.check(resource, action)
@@ -46,4 +55,5 @@ export function createSimulate<R extends Resources>(deps: Deps, states: PolicySt
       return explainUnder(catalog, book, asked, suspended ? [] : held, { suspended: suspended !== undefined })
     }, tx)
   }
+  return { simulate }
 }
