@@ -53,8 +53,8 @@ export function createTenants(deps: Deps, writer: AssignmentWriter): Tenants {
       const createdAt = runtime.clock.now()
       return change(scope, async (stores, tx) => {
         const there = await stores.tenants.find(tenantId)
-        const known = (await stores.members.list(tenantId, {}, { limit: 1, after: null })).length > 0
-        if (there?.createdAt || known) throw rbacErrors.tenant_exists({ detail: `"${tenantId}" has a team already.` })
+        if (there?.createdAt || (await stores.members.any(tenantId)))
+          throw rbacErrors.tenant_exists({ detail: `"${tenantId}" has a team already.` })
         const tenant: Tenant = { id: tenantId, name, createdAt }
         await stores.tenants.update(tenantId, { name, createdAt })
         await emit(scope, { type: 'tenant.created', ...about(tenant), after: shown(tenant) }, tx)
@@ -76,8 +76,8 @@ export function createTenants(deps: Deps, writer: AssignmentWriter): Tenants {
       const { name } = parse(UpdateTenant, input)
       return change(scope, async (stores, tx) => {
         const before = await stores.tenants.find(tenantId)
-        const members = await stores.members.list(tenantId, {}, { limit: 1, after: null })
-        if (!before || members.length === 0) throw coreErrors.not_found({ detail: 'This tenant has no team yet.' })
+        if (!before || !(await stores.members.any(tenantId)))
+          throw coreErrors.not_found({ detail: 'This tenant has no team yet.' })
         const after = { ...before, name }
         await stores.tenants.update(tenantId, { name })
         const seen = { before: shown(before), after: shown(after) }

@@ -36,6 +36,8 @@ export const memberContract: readonly ContractCase<RbacStorage>[] = [
     assert.deepEqual(await storage.read(({ members }) => members.suspended('t1', [])), [])
     await storage.run(({ members }) => members.remove('t1', 'ann'))
     assert.deepEqual(await suspended('t1'), [])
+    const any = (tenantId: string) => storage.run(({ members }) => members.any(tenantId))
+    assert.deepEqual([await any('t1'), await any('t2'), await any('T1')], [true, true, false])
     const left = await storage.read(({ members }) => members.ofUser('ann', { limit: 10, after: null }))
     assert.deepEqual(left, [member({ id: 'mem_3', tenantId: 't2' })])
     assert.equal(await storage.run(({ members }) => members.insertOrFind(member({ id: 'mem_4' }))), null)

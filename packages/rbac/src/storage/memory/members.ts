@@ -11,6 +11,7 @@ export function memoryMembers(rows: MemoryRows<Member>, tx: MemoryTransaction): 
   return {
     insertOrFind: async (row) => (table.insertUnlessExists(row) ? null : table.get(key(row))),
     find: async (tenantId, userId) => table.get(keyOf(tenantId, userId)),
+    any: async (tenantId) => table.find((row) => row.tenantId === tenantId) !== null,
     setStatus: async (tenantId, userId, status) => void table.update(one(tenantId, userId), { status }),
     remove: async (tenantId, userId) => void table.remove(one(tenantId, userId)),
     suspended: async (tenantId, userIds) =>
