@@ -51,7 +51,8 @@ export function explain(catalog: Catalog, asked: Case): Explanation {
     allowed,
     reason: allowed ? 'granted' : reason,
     ...{ tenantId, userId, resource, action, policyVersion },
-    decidedBy: decisive ? groundOf(decisive.held) : null,
+    // An allow for some of the fields that were asked about decides nothing.
+    decidedBy: decisive && (allowed || decisive.held.effect === 'deny') ? groundOf(decisive.held) : null,
     grants: matching.filter(({ effect }) => effect === 'allow'),
     denies: matching.filter(({ effect }) => effect === 'deny'),
     roles: [...roles],

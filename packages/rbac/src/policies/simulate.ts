@@ -17,12 +17,12 @@ export type Simulation<R extends Resources, Asked extends ResourceOf<R> = Resour
     /** The member that it is about; with `roles`, whom the variable `userId` in conditions stands for. */
     userId?: string | undefined
     /** These roles, by key, instead of those that the member has. */
-    roles?: string[] | undefined
+    roles?: readonly string[] | undefined
     resource: Resource
     action: ActionOf<R, Resource>
     /** Text, numbers, booleans and null by field. */
     row?: Record<string, string | number | boolean | null> | undefined
-    fields?: string[] | undefined
+    fields?: readonly string[] | undefined
     /** Asks inside this transaction, and sees what it changed. */
     tx?: Tx | undefined
   }

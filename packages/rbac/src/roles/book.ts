@@ -91,9 +91,15 @@ export class RoleBook {
     }
   }
 
-  /** The roles whose holders a tenant may not run out of: `owner`, and any role that grants everything. */
+  /**
+   * The roles whose holders a tenant may not run out of: `owner`, and any role that grants everything and takes nothing
+   * away. Whoever is denied something cannot hand it on either.
+   */
   owners(): Role[] {
     const grantsAll = (rule: Rule) => rule.effect === 'allow' && rule.permission === '*' && !rule.when && !rule.fields
-    return [...this.#byId.values()].filter((role) => role.id === 'owner' || this.resolve(role).some(grantsAll))
+    return [...this.#byId.values()].filter((role) => {
+      const rules = this.resolve(role)
+      return role.id === 'owner' || (rules.some(grantsAll) && rules.every(({ effect }) => effect === 'allow'))
+    })
   }
 }
