@@ -18,16 +18,23 @@ export function whatIsShown(row: ChainedRecord, targets: TargetRow[] | null): bo
 
 /** Whether the entry is found by the very targets that it shows. */
 function isFound({ resourceType, resourceId }: ChainedRecord, what: string, targets: TargetRow[] | null): boolean {
-  const first = resourceType === null && resourceId === null ? '' : JSON.stringify([resourceType, resourceId])
+  const end = resourceType === null || resourceId === null ? 2 : endOfFirst(what, resourceType, resourceId)
+  if (end < 0 || (end === 2 && (resourceType !== resourceId || !what.startsWith('[[]')))) return false
   // The usual entry has one target or none, and need not be parsed to see it.
-  if (targets === null) return what.startsWith(first === '' ? '[[],' : `[[${first}`)
-  if (targets.length === 0) return what.startsWith(`[[${first}],`)
-  const shown = targetsOf(what)
+  if (targets === null || targets.length === 0) return targets === null || what[end] === ']'
+  const [, ...others] = targetsOf(what)
   return (
-    what.startsWith(`[[${first},`) &&
-    shown.length === targets.length + 1 &&
-    targets.every(({ type, id }, i) => shown[i + 1]?.type === type && shown[i + 1]?.id === id)
+    others.length === targets.length &&
+    targets.every(({ type, id }, i) => others[i]?.type === type && others[i]?.id === id)
   )
+}
+
+/** Where the first target's text ends; -1 if it is another. */
+function endOfFirst(what: string, type: string, id: string): number {
+  const plain = `[[["${type}","${id}"]`
+  if (what.startsWith(plain)) return plain.length
+  const escaped = `[[${JSON.stringify([type, id])}`
+  return what.startsWith(escaped) ? escaped.length : -1
 }
 
 type Text = Record<string, unknown> & { who: string; what: string }

@@ -29,6 +29,8 @@ export interface Sealer {
 /** Entries in one transaction of the sealer, and in one call of `stream`. */
 const batch = 2000
 const streamBatch = 500
+/** Tenants sealed side by side: their chains have nothing to do with each other. */
+const lines = 3
 /** Heads and checkpoints read at once. */
 const page = 100
 const hour = 60 * 60 * 1000
@@ -147,11 +149,20 @@ export function createSealer({ storage, runtime, signer }: Parts, options: Audit
     const errors: unknown[] = []
     const attempt = (work: Promise<unknown>) => work.catch((error: unknown) => errors.push(error))
 
-    let tenantId: string | null = only ?? (await nextTenant(null))
-    while (tenantId !== null) {
-      await attempt(sealTenant(tenantId).then((sealed) => (result.sealed += sealed)))
-      tenantId = only === undefined ? await nextTenant(tenantId) : null
+    let next: Promise<string | null> = only === undefined ? nextTenant(null) : Promise.resolve(only)
+    /** Takes tenant after tenant, each once. */
+    const line = async () => {
+      for (;;) {
+        const taken = next
+        const tenantId = await taken
+        if (tenantId === null) return
+        // Whoever waited for the same one finds the next.
+        if (taken !== next) continue
+        next = only === undefined ? nextTenant(tenantId) : Promise.resolve(null)
+        await attempt(sealTenant(tenantId).then((sealed) => (result.sealed += sealed)))
+      }
     }
+    await Promise.all(Array.from({ length: lines }, line))
     const isWanted = (head: AuditHead) => only === undefined || head.tenantId === only
     const due = { entries: everyEntries, before: clock.now() - everyMs }
     for await (const head of headsDue({ checkpoint: due })) {

@@ -78,13 +78,14 @@ export interface AuditChainStore {
   unsealed(tenantId: string, limit: number): Promise<Unsealed[]>
   /** @throws Error if one of the entries is gone. */
   seal(tenantId: string, links: readonly Link[]): Promise<void>
-  /** In the order of the chain. */
+  /** In the order of the chain; fewer than `limit` only at its end. */
   sealed(tenantId: string, afterSeq: number, limit: number): Promise<ChainedRecord[]>
   /** Those that wait for the sealer, the oldest first. */
   unsealedRecords(tenantId: string, slice: Slice<AuditPosition>): Promise<ChainedRecord[]>
   /** The targets after the first of the entries in a range of the chain. */
   targets(tenantId: string, afterSeq: number, toSeq: number): Promise<TargetRow[]>
   canonical(tenantId: string, positions: readonly AuditPosition[]): Promise<Map<string, string>>
+  /** Those of the next `limit` places. */
   hashes(tenantId: string, afterSeq: number, limit: number): Promise<{ seq: number; hash: string }[]>
   addCheckpoint(checkpoint: AuditCheckpoint): Promise<void>
   /** In the order of the chain. */

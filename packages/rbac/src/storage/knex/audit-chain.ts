@@ -2,20 +2,12 @@ import { flag, integer, KnexTable, nullable, text } from '@org/core/knex'
 import type { Knex } from 'knex'
 import { genesis } from '../../audit/chain.js'
 import type { AuditCheckpoint } from '../../audit/checkpoint.js'
-import type { AuditChainStore, AuditHead, ChainedRecord, HeadsDue } from '../../audit/store.js'
+import type { AuditChainStore, AuditHead, HeadsDue } from '../../audit/store.js'
 import { auditTable, auditTargetTable } from './audit.js'
 import { writeLinks } from './audit-links.js'
+import { readChained } from './audit-read.js'
 
 type CheckpointRow = AuditCheckpoint & { anchored: boolean }
-
-/** The columns of a record that verifying reads, by the names of its fields. */
-const chained: Record<keyof ChainedRecord, string> = {
-  ...{ id: 'id', eventId: 'event_id', tenantId: 'tenant_id', time: 'time', actorType: 'actor_type' },
-  ...{ actorId: 'actor_id', action: 'action', outcome: 'outcome', resourceType: 'resource_type' },
-  ...{ resourceId: 'resource_id', ip: 'ip', userAgent: 'user_agent', requestId: 'request_id', what: 'what' },
-  ...{ whoSalt: 'who_salt', whatSalt: 'what_salt', contentHash: 'content_hash' },
-  ...{ seq: 'seq', prevHash: 'prev_hash', hash: 'hash' },
-}
 
 export function knexAuditChain(db: Knex, prefix: string): AuditChainStore {
   const entries = auditTable(db, prefix)
@@ -44,15 +36,6 @@ export function knexAuditChain(db: Knex, prefix: string): AuditChainStore {
     signature: nullable(text),
     anchored: flag,
   })
-  /** As `KnexTable.decode` would, for a million rows: only what drivers differ in. */
-  const read = async (query: Knex.QueryBuilder): Promise<ChainedRecord[]> => {
-    const rows: ChainedRecord[] = await query.select(chained)
-    for (const row of rows) {
-      row.time = Number(row.time)
-      row.seq = row.seq === null ? null : Number(row.seq)
-    }
-    return rows
-  }
   const within = (tenantId: string, afterSeq: number, toSeq: number) =>
     entries.query({ tenantId }).where('seq', '>', afterSeq).where('seq', '<=', toSeq)
 
@@ -96,19 +79,22 @@ export function knexAuditChain(db: Knex, prefix: string): AuditChainStore {
       return rows.map((row) => ({ ...row, time: Number(row.time) }))
     },
     seal: (tenantId, links) => writeLinks(db, entries.name, tenantId, links),
-    sealed: (tenantId, afterSeq, limit) =>
-      read(entries.query({ tenantId }).where('seq', '>', afterSeq).orderBy('seq').limit(limit)),
+    async sealed(tenantId, afterSeq, limit) {
+      const after = (query: Knex.QueryBuilder) =>
+        query.where('tenant_id', tenantId).where('seq', '>', afterSeq).orderBy('seq')
+      // The end of the range keeps planners on the index; after a gap there may be less in it than there is to read.
+      const rows = await readChained(entries, (query) => after(query).where('seq', '<=', afterSeq + limit))
+      return rows.length === limit ? rows : readChained(entries, (query) => after(query).limit(limit))
+    },
     unsealedRecords: (tenantId, { limit, after }) =>
-      read(
-        entries.query((query) => {
-          query.where('tenant_id', tenantId).whereNull('seq')
-          if (after) {
-            query.where('time', '>=', after[0])
-            query.where((later) => later.where('time', '>', after[0]).orWhere('id', '>', after[1]))
-          }
-          return query.orderBy(['time', 'id']).limit(limit)
-        }),
-      ),
+      readChained(entries, (query) => {
+        query.where('tenant_id', tenantId).whereNull('seq')
+        if (after) {
+          query.where('time', '>=', after[0])
+          query.where((later) => later.where('time', '>', after[0]).orWhere('id', '>', after[1]))
+        }
+        return query.orderBy(['time', 'id']).limit(limit)
+      }),
     async targets(tenantId, afterSeq, toSeq) {
       const [e, t] = [entries.name, targets.name]
       return db(e)
@@ -130,8 +116,9 @@ export function knexAuditChain(db: Knex, prefix: string): AuditChainStore {
       return found
     },
     async hashes(tenantId, afterSeq, limit) {
-      const query = entries.query({ tenantId }).where('seq', '>', afterSeq).orderBy('seq').limit(limit)
-      const rows: { seq: unknown; hash: string }[] = await query.select('seq', 'hash')
+      const rows: { seq: unknown; hash: string }[] = await within(tenantId, afterSeq, afterSeq + limit)
+        .orderBy('seq')
+        .select('seq', 'hash')
       return rows.map(({ seq, hash }) => ({ seq: Number(seq), hash }))
     },
     addCheckpoint: (checkpoint) => checkpoints.insert({ ...checkpoint, anchored: false }),

@@ -11,14 +11,18 @@ export async function writeLinks(db: Knex, table: string, tenantId: string, link
 }
 
 async function update(db: Knex, table: string, tenantId: string, json: string): Promise<number> {
-  const same = 't.tenant_id = ? and t.time = v.time and t.id = v.id and t.seq is null'
+  // Not `seq is null`, for which the planners would go through everything that waits.
+  const same = 't.tenant_id = ? and t.time = v.time and t.id = v.id and coalesce(t.seq, 0) = 0'
   switch (dialectOf(db)) {
     case 'postgres': {
+      // By address, each looked up on its own: without statistics the planner would join the batch with everything there is.
       const { rowCount } = await db.raw(
-        `update ?? as t set seq = v.seq, prev_hash = v."prevHash", hash = v.hash
-         from json_to_recordset(?::json) as v(id text, time bigint, seq bigint, "prevHash" text, hash text)
-         where ${same}`,
-        [table, json, tenantId],
+        `update ?? as t set seq = w.seq, prev_hash = w."prevHash", hash = w.hash from (
+           select v.*, (select e.ctid from ?? as e where e.tenant_id = ? and e.time = v.time and e.id = v.id) as at
+           from json_to_recordset(?::json) as v(id text, time bigint, seq bigint, "prevHash" text, hash text)
+           offset 0
+         ) as w where t.ctid = w.at and coalesce(t.seq, 0) = 0`,
+        [table, table, tenantId, json],
       )
       return Number(rowCount)
     }

@@ -91,9 +91,7 @@ export function memoryAuditChain(
       return new Map(found.map(({ id, canonical }) => [id, canonical]))
     },
     hashes: async (tenantId, afterSeq, limit) =>
-      within(tenantId, afterSeq)
-        .slice(0, limit)
-        .map(({ seq, hash }) => ({ seq: seq ?? 0, hash: hash ?? '' })),
+      within(tenantId, afterSeq, afterSeq + limit).map(({ seq, hash }) => ({ seq: seq ?? 0, hash: hash ?? '' })),
     addCheckpoint: async (checkpoint) => checkpoints.insert({ ...checkpoint, anchored: false }),
     checkpoints: async (tenantId, afterSeq, limit) =>
       inOrder(
