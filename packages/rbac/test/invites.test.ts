@@ -68,7 +68,9 @@ for (const { name, missing, open } of await storages()) {
       })
       // 256 bits in base64url.
       expect(token).toMatch(/^invtok_[\w-]{43}$/)
-      expect(mails).toEqual([{ invite: { ...invite, sentAt: null }, token, tenantId, tenantName: 'Acme Inc.' }])
+      expect(mails).toEqual([
+        { to: 'Ann@Acme.COM', invite: { ...invite, sentAt: null }, token, tenantId, tenantName: 'Acme Inc.' },
+      ])
       expect(await rbac.invites.get({ tenantId }, invite.id)).toEqual(invite)
       expect((await rbac.invites.list({ tenantId })).data).toEqual([invite])
       const [event] = events

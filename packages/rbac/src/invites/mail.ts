@@ -21,8 +21,8 @@ export function createSendInvite({ storage, runtime }: Pick<Deps, 'storage' | 'r
   }
 
   const send: SendInvite = async ({ invite, token }, tenantName) => {
-    if (!options.send || invite.kind !== 'email') return invite
-    const sent = await attempt({ invite, token, tenantId: invite.tenantId, tenantName })
+    if (!options.send || invite.email === null) return invite
+    const sent = await attempt({ to: invite.email, invite, token, tenantId: invite.tenantId, tenantName })
     try {
       await storage.run(({ invites }) => invites.setSent(invite.id, hashOf(token), sent))
     } catch (error) {

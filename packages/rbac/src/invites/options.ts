@@ -4,6 +4,8 @@ import { ExpiresInMs, type IssuedInvite } from './schema.js'
 
 /** What goes to the address of an invite. */
 export interface InviteMail extends IssuedInvite {
+  /** Where it goes: the address of the invite, as it was typed. */
+  to: string
   tenantId: string
   /** Null if the tenant was given no name. */
   tenantName: string | null
