@@ -1,14 +1,14 @@
 /** The app: the host's own routes, and the modules mounted beside them. This is the only file that knows Express. */
 import { billingRouter, meterUsage, requireFeature } from '@org/billing/express'
-import { contextOf } from '@org/rbac'
+import { apiKeyOf, contextOf, isProblem } from '@org/rbac'
 import { rbacRouter, requirePermission } from '@org/rbac/express'
 import { webhooksRouter } from '@org/webhooks/express'
 import express, { type Express, type Request } from 'express'
 import type { Knex } from 'knex'
-import { signIn, signUp, type User, userOfSession } from './accounts.js'
-import { createKey, createProject, keyOfSecret, listKeys, NameTaken, revokeKey } from './keys.js'
+import { join, signIn, signUp, userOfSession } from './accounts.js'
+import { createKey, createProject, NameTaken } from './keys.js'
 import type { Modules } from './modules.js'
-import { createTraffic } from './traffic.js'
+import { started } from './traffic.js'
 
 export function createApp(knex: Knex, modules: Modules): Express {
   const { rbac, webhooks, billing } = modules
@@ -44,23 +44,39 @@ export function createApp(knex: Knex, modules: Modules): Express {
     res.cookie('session', token, { httpOnly: true, sameSite: 'lax' }).status(204).end()
   })
 
+  // The host's own way to accept an invite: its user's row changes in the same transaction.
+  app.post('/join', async (req, res) => {
+    const user = await currentUser(req)
+    if (!user) return void res.status(401).json({ error: 'sign in first' })
+    try {
+      res.json(await join(knex, modules, user, String(req.body?.token)))
+    } catch (error) {
+      if (!isProblem(error) || error.status >= 500) throw error
+      res.status(error.status).json({ error: error.title, code: error.code })
+    }
+  })
+
   // The host's own routes, guarded: a permission goes in front, the handler stays as it was.
   const may = <R extends 'keys' | 'projects'>(resource: R, action: 'create' | 'read') =>
     requirePermission(rbac, resource, action, { context })
 
   app.post('/projects', may('projects', 'create'), async (req, res) => {
     if (!req.body?.name) return void res.status(422).json({ error: 'send a name' })
-    res.status(201).json(await createProject(knex, userOf(req), String(req.body.name)))
+    res.status(201).json(await createProject(knex, callerOf(req), String(req.body.name)))
   })
 
-  app.get('/keys', may('keys', 'read'), async (req, res) => {
-    res.json({ data: await listKeys(knex, userOf(req)) })
+  app.get('/projects', may('projects', 'read'), async (req, res) => {
+    res.json({
+      data: await knex('projects')
+        .where({ tenant_id: callerOf(req).tenantId })
+        .select('id', 'name'),
+    })
   })
 
   app.post('/projects/:id/keys', may('keys', 'create'), async (req, res) => {
     if (!req.body?.name) return void res.status(422).json({ error: 'send a name' })
     try {
-      const key = await createKey(knex, modules, userOf(req), String(req.params.id), String(req.body.name))
+      const key = await createKey(knex, modules, callerOf(req), String(req.params.id), String(req.body.name))
       if (!key) return void res.status(404).json({ error: 'no such project' })
       res.status(201).json(key)
     } catch (error) {
@@ -69,30 +85,20 @@ export function createApp(knex: Knex, modules: Modules): Express {
     }
   })
 
-  app.delete('/keys/:id', requirePermission(rbac, 'keys', 'delete', { context }), async (req, res) => {
-    const revoked = await revokeKey(knex, modules, userOf(req), String(req.params.id))
-    if (!revoked) return void res.status(404).json({ error: 'no such key' })
-    res.status(204).end()
-  })
-
   app.get('/sso', requireFeature(billing, 'sso', { context }), (_req, res) => {
     res.json({ metadata: 'https://gateway.example/saml' })
   })
 
-  // The product: a gateway that callers reach with an API key, metered and rate limited.
-  const keyContext = async (req: Request) => {
-    const key = await keyOfSecret(knex, req.get('x-api-key'))
-    return key && { tenantId: key.tenantId, actor: { type: 'key' as const, id: key.id }, ability: { can: () => false } }
-  }
-  const traffic = createTraffic(modules, { requestsPerSecond: 50 })
+  // The product: a gateway that callers reach with an API key, limited by rbac and metered by billing.
+  const keyContext = rbac.context((req: Request) => {
+    const apiKey = apiKeyOf(req.headers)
+    return apiKey ? { apiKey } : null
+  })
+  const maySend = requirePermission(rbac, 'requests', 'create', { context: keyContext })
 
-  app.get('/v1/*splat', meterUsage(billing, 'requests', { context: keyContext }), async (req, res) => {
-    const context = contextOf(req)
-    if (!context) throw new Error('meterUsage comes first')
-    const caller = { tenantId: context.tenantId, keyId: context.actor.id }
-    const wait = await traffic.refuseFor(caller)
-    if (wait > 0) return void res.status(429).set('retry-after', String(wait)).json({ error: 'too fast' })
-    const done = await traffic.started(caller, req.method, req.path)
+  app.get('/v1/*splat', maySend, meterUsage(billing, 'requests', { context: keyContext }), async (req, res) => {
+    const { tenantId, actor } = callerOf(req)
+    const done = await started(modules, { tenantId, keyId: actor.id }, req.method, req.path)
     const status = req.path === '/v1/broken' ? 502 : 200
     await done(status)
     res.status(status).json({ path: req.path, status })
@@ -101,9 +107,9 @@ export function createApp(knex: Knex, modules: Modules): Express {
   return app
 }
 
-/** Behind `requirePermission` the context is there. */
-function userOf(req: Request): User {
+/** Behind a guard the context is there. */
+function callerOf(req: Request) {
   const context = contextOf(req)
   if (!context) throw new Error('this route must stand behind a guard')
-  return { id: context.actor.id, tenantId: context.tenantId }
+  return context
 }

@@ -43,13 +43,10 @@ async function createOwnTables(knex: Knex): Promise<void> {
     table.string('tenant_id').notNullable()
     table.string('name').notNullable()
   })
-  await knex.schema.createTable('keys', (table) => {
-    table.string('id').primary()
-    table.string('tenant_id').notNullable()
+  await knex.schema.createTable('project_keys', (table) => {
+    table.string('key_id').primary()
     table.string('project_id').notNullable().references('projects.id')
     table.string('name').notNullable()
-    table.string('hash').notNullable().unique()
-    table.bigInteger('revoked_at')
     table.unique(['project_id', 'name'])
   })
 }

@@ -37,6 +37,20 @@ export async function signUp(db: Knex, { rbac }: Modules, email: string, passwor
   })
 }
 
+/** Joins the tenant that an invite is of: membership and the user's row change together. */
+export async function join(db: Knex, { rbac }: Modules, user: User, token: string): Promise<User> {
+  return db.transaction(async (tx) => {
+    const { tenantId } = await rbac.invites.accept({ userId: user.id, token }, { tx })
+    await tx('users').where({ id: user.id }).update({ tenant_id: tenantId })
+    return { id: user.id, tenantId }
+  })
+}
+
+/** A real app answers only those that were confirmed by a mail. */
+export async function emailsOf(db: Knex, userId: string): Promise<string[]> {
+  return db('users').where({ id: userId }).pluck('email')
+}
+
 /** A new session's token, or null if the e-mail or the password is wrong. */
 export async function signIn(db: Knex, email: string, password: string): Promise<string | null> {
   const row = await db('users').where({ email }).first()
@@ -60,7 +74,7 @@ export async function userOfSession(db: Knex, token: string | undefined): Promis
   return row ? { id: row.id, tenantId: row.tenant_id } : null
 }
 
-export function sha256(text: string): string {
+function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 

@@ -2,15 +2,15 @@
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import { billingRouter, meterUsage, requireFeature } from '@org/billing/koa'
-import { contextOf } from '@org/rbac'
+import { apiKeyOf, contextOf, isProblem } from '@org/rbac'
 import { rbacRouter, requirePermission } from '@org/rbac/koa'
 import { webhooksRouter } from '@org/webhooks/koa'
 import type { Knex } from 'knex'
 import Koa, { type Context } from 'koa'
-import { signIn, signUp, type User, userOfSession } from './accounts.js'
-import { createKey, createProject, keyOfSecret, listKeys, NameTaken, revokeKey } from './keys.js'
+import { join, signIn, signUp, userOfSession } from './accounts.js'
+import { createKey, createProject, NameTaken } from './keys.js'
 import type { Modules } from './modules.js'
-import { createTraffic } from './traffic.js'
+import { started } from './traffic.js'
 
 export function createApp(knex: Knex, modules: Modules) {
   const { rbac, webhooks, billing } = modules
@@ -19,8 +19,9 @@ export function createApp(knex: Knex, modules: Modules) {
   app.use(bodyParser())
 
   // Who is asking? The one thing that every module must be told.
+  const currentUser = (ctx: Context) => userOfSession(knex, ctx.cookies.get('session'))
   const context = rbac.context(async (ctx: Context) => {
-    const user = await userOfSession(knex, ctx.cookies.get('session'))
+    const user = await currentUser(ctx)
     return user && { tenantId: user.tenantId, userId: user.id }
   })
 
@@ -47,6 +48,18 @@ export function createApp(knex: Knex, modules: Modules) {
     ctx.status = 204
   })
 
+  // The host's own way to accept an invite: its user's row changes in the same transaction.
+  router.post('/join', async (ctx) => {
+    const user = await currentUser(ctx)
+    if (!user) return answer(ctx, 401, { error: 'sign in first' })
+    try {
+      answer(ctx, 200, await join(knex, modules, user, String(bodyOf(ctx).token)))
+    } catch (error) {
+      if (!isProblem(error) || error.status >= 500) throw error
+      answer(ctx, error.status, { error: error.title, code: error.code })
+    }
+  })
+
   // The host's own routes, guarded: a permission goes in front, the handler stays as it was.
   const may = <R extends 'keys' | 'projects'>(resource: R, action: 'create' | 'read') =>
     requirePermission(rbac, resource, action, { context })
@@ -54,18 +67,22 @@ export function createApp(knex: Knex, modules: Modules) {
   router.post('/projects', may('projects', 'create'), async (ctx) => {
     const { name } = bodyOf(ctx)
     if (!name) return answer(ctx, 422, { error: 'send a name' })
-    answer(ctx, 201, await createProject(knex, userOf(ctx), String(name)))
+    answer(ctx, 201, await createProject(knex, callerOf(ctx), String(name)))
   })
 
-  router.get('/keys', may('keys', 'read'), async (ctx) => {
-    answer(ctx, 200, { data: await listKeys(knex, userOf(ctx)) })
+  router.get('/projects', may('projects', 'read'), async (ctx) => {
+    answer(ctx, 200, {
+      data: await knex('projects')
+        .where({ tenant_id: callerOf(ctx).tenantId })
+        .select('id', 'name'),
+    })
   })
 
   router.post('/projects/:id/keys', may('keys', 'create'), async (ctx) => {
     const { name } = bodyOf(ctx)
     if (!name) return answer(ctx, 422, { error: 'send a name' })
     try {
-      const key = await createKey(knex, modules, userOf(ctx), ctx.params.id ?? '', String(name))
+      const key = await createKey(knex, modules, callerOf(ctx), ctx.params.id ?? '', String(name))
       if (!key) return answer(ctx, 404, { error: 'no such project' })
       answer(ctx, 201, key)
     } catch (error) {
@@ -74,33 +91,20 @@ export function createApp(knex: Knex, modules: Modules) {
     }
   })
 
-  router.delete('/keys/:id', requirePermission(rbac, 'keys', 'delete', { context }), async (ctx) => {
-    if (!(await revokeKey(knex, modules, userOf(ctx), ctx.params.id ?? '')))
-      return answer(ctx, 404, { error: 'no such key' })
-    ctx.status = 204
-  })
-
   router.get('/sso', requireFeature(billing, 'sso', { context }), (ctx) => {
     answer(ctx, 200, { metadata: 'https://gateway.example/saml' })
   })
 
-  // The product: a gateway that callers reach with an API key, metered and rate limited.
-  const keyContext = async (ctx: Context) => {
-    const key = await keyOfSecret(knex, ctx.get('x-api-key'))
-    return key && { tenantId: key.tenantId, actor: { type: 'key' as const, id: key.id }, ability: { can: () => false } }
-  }
-  const traffic = createTraffic(modules, { requestsPerSecond: 50 })
+  // The product: a gateway that callers reach with an API key, limited by rbac and metered by billing.
+  const keyContext = rbac.context((ctx: Context) => {
+    const apiKey = apiKeyOf(ctx.headers)
+    return apiKey ? { apiKey } : null
+  })
+  const maySend = requirePermission(rbac, 'requests', 'create', { context: keyContext })
 
-  router.get('/v1/*splat', meterUsage(billing, 'requests', { context: keyContext }), async (ctx) => {
-    const context = contextOf(ctx)
-    if (!context) throw new Error('meterUsage comes first')
-    const caller = { tenantId: context.tenantId, keyId: context.actor.id }
-    const wait = await traffic.refuseFor(caller)
-    if (wait > 0) {
-      ctx.set('retry-after', String(wait))
-      return answer(ctx, 429, { error: 'too fast' })
-    }
-    const done = await traffic.started(caller, ctx.method, ctx.path)
+  router.get('/v1/*splat', maySend, meterUsage(billing, 'requests', { context: keyContext }), async (ctx) => {
+    const { tenantId, actor } = callerOf(ctx)
+    const done = await started(modules, { tenantId, keyId: actor.id }, ctx.method, ctx.path)
     const status = ctx.path === '/v1/broken' ? 502 : 200
     await done(status)
     answer(ctx, status, { path: ctx.path, status })
@@ -119,9 +123,9 @@ function answer(ctx: Context, status: number, body: object): void {
   ctx.body = body
 }
 
-/** Behind `requirePermission` the context is there. */
-function userOf(ctx: Context): User {
+/** Behind a guard the context is there. */
+function callerOf(ctx: Context) {
   const context = contextOf(ctx)
   if (!context) throw new Error('this route must stand behind a guard')
-  return { id: context.actor.id, tenantId: context.tenantId }
+  return context
 }

@@ -12,6 +12,7 @@ const modules = createModules(knex)
 const server = createServer(createApp(knex, modules))
 
 const worker = modules.webhooks.startWorker()
+const sealer = modules.rbac.audit.startSealer()
 const dueWork = everyMinute(() => modules.billing.runDueWork())
 
 server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
@@ -22,7 +23,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
     // Requests first, then what they left to do, then the database.
     await new Promise((resolve) => server.close(resolve))
-    await Promise.all([worker.stop(), dueWork.stop()])
+    await Promise.all([worker.stop(), dueWork.stop(), sealer.stop(), modules.rbac.keys.flush()])
     await knex.destroy()
   })
 }

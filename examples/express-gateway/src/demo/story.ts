@@ -18,6 +18,7 @@ export async function tell(stage: Stage): Promise<void> {
   await meter(stage, key)
   await upgrade(stage, key)
   await retry(stage, key)
+  await invite(stage)
   await otherTenant(stage, key)
   await audit(stage, names)
 }
@@ -71,7 +72,7 @@ async function signIn({ chapter, ask, check }: Stage): Promise<Map<string, strin
 
 async function guard({ chapter, ask, check }: Stage): Promise<string> {
   chapter('A guarded route refuses, and allows')
-  const nobody = await ask('nobody', 'GET /keys')
+  const nobody = await ask('nobody', 'GET /projects')
   check('without an identity: 401', nobody.status === 401)
   const project = await ask('olga', 'POST /projects', { body: { name: 'Website' } })
   const refused = await ask('rita', `POST /projects/${project.body.id}/keys`, { body: { name: 'production' } })
@@ -79,7 +80,7 @@ async function guard({ chapter, ask, check }: Stage): Promise<string> {
     'Read Only may not create a key: 403 that names the permission',
     refused.status === 403 && refused.body.action === 'create' && refused.body.resource === 'keys',
   )
-  const allowed = await ask('rita', 'GET /keys')
+  const allowed = await ask('rita', 'GET /projects')
   check('but may look: 200', allowed.status === 200)
   return project.body.id
 }
@@ -112,7 +113,7 @@ async function createKeys({ chapter, say, ask, check, eventually, receiver }: St
   check('the same name again: 409, and the transaction rolled back', taken.status === 409)
   const deliveries = await ask('olga', 'GET /api/webhooks/deliveries?eventType=key.created', { quiet: true })
   check('so there is one key.created delivery, not two', deliveries.body.data.length === 1, deliveries.body)
-  say('The route published the webhook before it inserted the key: there is nothing to undo by hand.')
+  say('The route made the key before it inserted its own row: there is nothing to undo by hand.')
   return made.body as { id: string; secret: string }
 }
 
@@ -180,7 +181,7 @@ async function upgrade(stage: Stage, key: { secret: string }) {
 async function retry({ chapter, say, ask, check, eventually, receiver }: Stage, key: { id: string }) {
   chapter('A receiver that is down for a moment')
   receiver.failNext(1)
-  const revoked = await ask('dev', `DELETE /keys/${key.id}`)
+  const revoked = await ask('dev', `DELETE /api/rbac/keys/${key.id}`)
   check('the key is revoked', revoked.status === 204)
   say('The receiver answers 503; the next attempt is due in 5 s ± 20 %.')
   await eventually('key.revoked arrived with the second attempt, under the same webhook-id', () =>
@@ -195,15 +196,31 @@ async function retry({ chapter, say, ask, check, eventually, receiver }: Stage, 
   check('no delivery came with a bad signature', receiver.forged === 0)
 }
 
+async function invite({ chapter, ask, check }: Stage) {
+  chapter('Invite a colleague')
+  const invited = await ask('olga', 'POST /api/rbac/invites', {
+    body: { email: 'Zoe@initech.test', roles: ['developer'] },
+  })
+  check('the token is shown, to put into a mail', invited.status === 201 && invited.body.token)
+  const stranger = await ask('gus', 'POST /join', { body: { token: invited.body.token } })
+  check('somebody else’s address cannot use it: 403', stranger.status === 403)
+  const joined = await ask('zoe', 'POST /join', { body: { token: invited.body.token } })
+  check('zoe joins: membership and the app’s own row in one transaction', joined.body.tenantId === 'acme', joined.body)
+  const me = await ask('zoe', 'GET /api/rbac/me', { quiet: true })
+  check('and is a Developer of acme', me.body.tenantId === 'acme' && me.body.roles[0] === 'developer', me.body)
+  const higher = await ask('dev', 'POST /api/rbac/assignments', { body: { userId: me.body.actor.id, role: 'owner' } })
+  check('a Developer cannot make her an owner', higher.status === 403)
+}
+
 async function otherTenant({ chapter, ask, check }: Stage, key: { id: string }) {
   chapter('Another tenant sees none of it')
-  const stolen = await ask('gus', `DELETE /keys/${key.id}`)
+  const stolen = await ask('gus', `DELETE /api/rbac/keys/${key.id}`)
   check('globex’s owner gets 404 for acme’s key', stolen.status === 404)
   const endpoints = await ask('gus', 'GET /api/webhooks/endpoints')
   check('and an empty list of endpoints', endpoints.body.data.length === 0)
 }
 
-async function audit({ chapter, say, ask, check }: Stage, names: Map<string, string>) {
+async function audit({ chapter, say, ask, check, dueWork }: Stage, names: Map<string, string>) {
   chapter('The audit log tells the story')
   const log = await ask('olga', 'GET /api/rbac/audit?limit=100', { quiet: true })
   const entries: Entry[] = [...log.body.data].reverse()
@@ -228,6 +245,11 @@ async function audit({ chapter, say, ask, check }: Stage, names: Map<string, str
   check('and only what was committed', actions.filter((action) => action === 'key.created').length === 1)
   const refused = await ask('dev', 'GET /api/rbac/audit', { quiet: true })
   check('a Developer may not read it', refused.status === 403)
+  const denied = await ask('olga', 'GET /api/rbac/audit?outcome=denied', { quiet: true })
+  check('which is in the log as well', denied.body.data.length > 0, denied.body)
+  await dueWork()
+  const proof = await ask('olga', 'GET /api/rbac/audit/verify')
+  check('the log is sealed, and nobody has touched it', proof.body.ok && proof.body.sealed > 0, proof.body)
 }
 
 function money(minor: number): string {

@@ -42,7 +42,7 @@ await tell({
   passTime: (days) => {
     offset += days * 86_400_000
   },
-  dueWork: () => modules.billing.runDueWork(),
+  dueWork: () => Promise.all([modules.billing.runDueWork(), modules.rbac.audit.seal()]),
 })
 const { passed, failed } = narrator.summary()
 console.log(`\n${passed} steps came out as told, ${failed} did not.`)
