@@ -51,6 +51,14 @@ export function createVerify(
   usage: Usage,
 ): Verify {
   const { clock, logger } = runtime
+  /** For as long as the cache remembers the ability. */
+  const permissions = new WeakMap<MongoAbility, readonly string[]>()
+
+  function permissionsOf(ability: MongoAbility): string[] {
+    const found = permissions.get(ability) ?? catalog.allowedBy(ability)
+    permissions.set(ability, found)
+    return [...found]
+  }
 
   /** In a transaction of its own and after the decision: nobody waits for it, and its failure refuses nobody. */
   async function tellOfExcess({ id, name, tenantId }: StoredKey, ip: string | undefined, state: RateLimitState) {
@@ -92,7 +100,7 @@ export function createVerify(
     const { ability } = await access.of({ tenantId, actor }, tx)
     return {
       ...{ valid: true, key: keyOf(key, now), tenantId, actor, ability },
-      permissions: catalog.allowedBy(ability),
+      permissions: permissionsOf(ability),
       rateLimit: counted?.state ?? null,
     }
   }
