@@ -7,8 +7,8 @@ export interface Comparison {
   reference: string
   /** The lowest ratio that we accept; null where the figure is only shown. */
   floor: number | null
-  /** Makes both ready; `close` undoes it. Each function does one unit of work. */
-  open(): Promise<{ subject(): unknown; reference(): unknown; close?(): Promise<void> }>
+  /** Makes both ready; `close` undoes it. Each function does one unit of work, or as many as it says. */
+  open(): Promise<{ subject(): unknown; reference(): unknown; unitsPerCall?: number; close?(): Promise<void> }>
 }
 
 export interface Result {
@@ -23,13 +23,18 @@ export interface Result {
   floor: number | null
 }
 
-/** Rounds of each side, and how long one lasts in milliseconds. */
-const rounds = 9
-const roundMs = 250
+/**
+ * Rounds of each side, and how long one lasts in milliseconds: short and many, so that a machine which is busy with
+ * something else for a moment slows both sides alike.
+ */
+const rounds = 25
+const roundMs = 100
+/** Work that takes less than this, in milliseconds, is done many times between two looks at the clock. */
+const briefMs = 0.01
 
 export async function compare(comparison: Comparison): Promise<Result> {
   const { bench, floor } = comparison
-  const { subject, reference, close } = await comparison.open()
+  const { subject, reference, unitsPerCall = 1, close } = await comparison.open()
   await rate(subject)
   await rate(reference)
   const pairs: [number, number][] = []
@@ -42,9 +47,9 @@ export async function compare(comparison: Comparison): Promise<Result> {
   return {
     bench,
     subject: comparison.subject,
-    subjectRate: Math.round(median(pairs.map(([own]) => own))),
+    subjectRate: Math.round(median(pairs.map(([own]) => own)) * unitsPerCall),
     reference: comparison.reference,
-    referenceRate: Math.round(median(pairs.map(([, other]) => other))),
+    referenceRate: Math.round(median(pairs.map(([, other]) => other)) * unitsPerCall),
     ratio: Number(median(pairs.map(([own, other]) => own / other)).toPrecision(3)),
     floor,
   }
@@ -55,7 +60,8 @@ async function rate(work: () => unknown): Promise<number> {
   let count = 0
   let elapsed = 0
   while (elapsed < roundMs) {
-    for (let i = 0; i < 8; i++) {
+    const times = count > 0 && elapsed / count < briefMs ? 64 : 1
+    for (let i = 0; i < times; i++) {
       const result = work()
       // Knex's transactions are thenables, not promises; synchronous work must not pay for an await.
       if (typeof result === 'object' && result !== null && 'then' in result) await result

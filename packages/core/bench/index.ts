@@ -19,8 +19,8 @@ const routed: Comparison = {
     const app = express()
     app.use('/module', expressRouter(notesModule(silent), { context: () => anyone }))
     app.get('/bare', (_, res) => void res.json({ data: [], next: null }))
-    const { get, close } = await served(app)
-    return { subject: get('/module/notes'), reference: get('/bare'), close }
+    const { get, ...rest } = await served(app)
+    return { subject: get('/module/notes'), reference: get('/bare'), ...rest }
   },
 }
 

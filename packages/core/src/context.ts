@@ -3,20 +3,31 @@ import { z } from 'zod'
 import { parse } from './errors.js'
 import type { Tx } from './storage.js'
 
+const maxIdLength = 128
+// Half a surrogate pair (Cs) becomes U+FFFD in SQL, which would make one user of two.
+const idPattern = /^[^\s\p{Cc}\p{Cs}](?:[^\p{Cc}\p{Cs}]*[^\s\p{Cc}\p{Cs}])?$/u
+
 /** A tenant's or a user's id as the host gives it: any text without surrounding space or control characters. */
 export const ExternalId = z
   .string()
   .min(1)
-  .max(128)
-  // Half a surrogate pair (Cs) becomes U+FFFD in SQL, which would make one user of two.
-  .regex(
-    /^[^\s\p{Cc}\p{Cs}](?:[^\p{Cc}\p{Cs}]*[^\s\p{Cc}\p{Cs}])?$/u,
-    'must not start or end with a space or hold control characters',
-  )
+  .max(maxIdLength)
+  .regex(idPattern, 'must not start or end with a space or hold control characters')
+
+/** The same question without its answer in words, for where each request asks it. */
+export function isExternalId(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= maxIdLength && idPattern.test(value)
+}
 
 /** Who does something. `key` is an API key acting for itself; `system` is the host's own code. */
 export const Actor = z.object({ type: z.enum(['user', 'key', 'system']), id: ExternalId })
 export type Actor = z.infer<typeof Actor>
+
+/** The same question without its answer in words. */
+export function isActor(value: unknown): value is Actor {
+  const { type, id } = (value ?? {}) as Partial<Record<keyof Actor, unknown>>
+  return (type === 'user' || type === 'key' || type === 'system') && isExternalId(id)
+}
 
 /** Any CASL ability fits, from `rbac.context(…)` or from the host's own `defineAbility(…)`. */
 export interface Ability {

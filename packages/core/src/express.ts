@@ -20,7 +20,7 @@ export function expressRouter(module: HttpModule, options: RouterOptions<Request
     const method = route.method.toLowerCase() as Lowercase<typeof route.method>
     router[method](route.path, (request, response, next) => {
       // Express 4 does not look at the promise, and an unhandled rejection ends the process.
-      handle(module, route, toHttpRequest(request, context), options)
+      handle(module, route, new ExpressRequest(request, context), options)
         .then((answer) => send(response, answer, module.runtime.logger))
         .catch(next)
     })
@@ -38,7 +38,7 @@ export function expressGuard(
 ): RequestHandler {
   const context = requireContext(options)
   return (request, response, next) => {
-    guard(toHttpRequest(request, context), options, (found) => check(found, request, response))
+    guard(new ExpressRequest(request, context), options, (found) => check(found, request, response))
       .then((result) => {
         if (!result.pass) return send(response, result.response, options.logger)
         response.set(result.headers)
@@ -53,15 +53,39 @@ function requireContext(options: { context: ExpressContext }): ExpressContext {
   throw coreErrors.setup_error({ detail: 'Pass `context: (req) => …`; nothing is open without it.' })
 }
 
-function toHttpRequest(request: Request, context: ExpressContext): HttpRequest {
-  return {
-    raw: request,
-    params: request.params as Record<string, string>,
-    parsedBody: request.body,
-    keptBody: (request as { rawBody?: unknown }).rawBody,
-    ip: request.ip,
-    origin: `${request.protocol}://${hostOf(request)}`,
-    identify: () => context(request),
+/** What costs something is found out when it is asked for. */
+class ExpressRequest implements HttpRequest {
+  readonly #context: ExpressContext
+
+  constructor(
+    readonly raw: Request,
+    context: ExpressContext,
+  ) {
+    this.#context = context
+  }
+
+  get params(): Record<string, string> {
+    return this.raw.params as Record<string, string>
+  }
+
+  get parsedBody(): unknown {
+    return this.raw.body
+  }
+
+  get keptBody(): unknown {
+    return (this.raw as { rawBody?: unknown }).rawBody
+  }
+
+  get ip(): string | undefined {
+    return this.raw.ip
+  }
+
+  get origin(): string {
+    return `${this.raw.protocol}://${hostOf(this.raw)}`
+  }
+
+  identify(): unknown {
+    return this.#context(this.raw)
   }
 }
 

@@ -6,6 +6,7 @@ export {
   checkScope,
   type DeniedAttempt,
   ExternalId,
+  isExternalId,
   type RequestContext,
   type RequestInfo,
   type Scope,

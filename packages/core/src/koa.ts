@@ -19,7 +19,7 @@ export function koaRouter(module: HttpModule, options: RouterOptions<Context>): 
   for (const route of module.routes) {
     const method = route.method.toLowerCase() as Lowercase<typeof route.method>
     router[method](route.path, async (ctx) => {
-      const answer = await handle(module, route, toHttpRequest(ctx, ctx.params, context), options)
+      const answer = await handle(module, route, new KoaRequest(ctx, ctx.params, context), options)
       send(ctx, answer, module.runtime.logger)
     })
   }
@@ -36,7 +36,7 @@ export function koaGuard(
 ): Middleware {
   const context = requireContext(options)
   return async (ctx, next) => {
-    const result = await guard(toHttpRequest(ctx, {}, context), options, (found) => check(found, ctx))
+    const result = await guard(new KoaRequest(ctx, {}, context), options, (found) => check(found, ctx))
     if (!result.pass) return send(ctx, result.response, options.logger)
     ctx.set(result.headers)
     await next()
@@ -48,17 +48,41 @@ function requireContext(options: { context: KoaContext }): KoaContext {
   throw coreErrors.setup_error({ detail: 'Pass `context: (ctx) => …`; nothing is open without it.' })
 }
 
-function toHttpRequest(ctx: Context, params: Record<string, string>, context: KoaContext): HttpRequest {
-  const { body, rawBody } = ctx.request as { body?: unknown; rawBody?: unknown }
-  return {
-    raw: ctx.req,
-    params,
-    parsedBody: body,
-    keptBody: rawBody ?? (ctx.req as { rawBody?: unknown }).rawBody,
-    ip: ctx.ip,
+/** What costs something is found out when it is asked for. */
+class KoaRequest implements HttpRequest {
+  readonly #context: KoaContext
+
+  constructor(
+    readonly ctx: Context,
+    readonly params: Record<string, string>,
+    context: KoaContext,
+  ) {
+    this.#context = context
+  }
+
+  get raw() {
+    return this.ctx.req
+  }
+
+  get parsedBody(): unknown {
+    return (this.ctx.request as { body?: unknown }).body
+  }
+
+  get keptBody(): unknown {
+    return (this.ctx.request as { rawBody?: unknown }).rawBody ?? (this.ctx.req as { rawBody?: unknown }).rawBody
+  }
+
+  get ip(): string {
+    return this.ctx.ip
+  }
+
+  get origin(): string {
     // Not `ctx.origin`, which in Koa 3 is what the caller claims.
-    origin: `${ctx.protocol}://${ctx.host}`,
-    identify: () => context(ctx),
+    return `${this.ctx.protocol}://${this.ctx.host}`
+  }
+
+  identify(): unknown {
+    return this.#context(this.ctx)
   }
 }
 

@@ -3,7 +3,6 @@ import {
   type Ability,
   type Actor,
   coreErrors,
-  type DeniedAttempt,
   isExternalId,
   type RequestContext,
   type RequestInfo,
@@ -35,7 +34,7 @@ type Found = Identity | KeyIdentity | null
 export type Identify<Request> = (request: Request) => Found | Promise<Found>
 
 export function createContext(
-  abilityOf: (who: { tenantId: string; actor: Actor }, tx: Tx | undefined) => Promise<Ability>,
+  abilityOf: (who: { tenantId: string; actor: Actor }, tx: Tx | undefined) => Ability | Promise<Ability>,
   authenticate: Authenticate,
   onDenied: OnDenied,
 ) {
@@ -58,14 +57,21 @@ export function createContext(
       if (!isExternalId(userId)) throw wrongId('userId')
       if (!isExternalId(tenantId)) throw wrongId('tenantId')
       const actor = { type: 'user' as const, id: userId }
-      const ability = await abilityOf({ tenantId, actor }, tx)
-      const told = tell.bind(undefined, onDenied, { tenantId, actor, tx })
-      return { tenantId, actor, ability, ip, userAgent, requestId, tx, onDenied: told }
+      const found = abilityOf({ tenantId, actor }, tx)
+      return {
+        tenantId,
+        actor,
+        // What is remembered is there at once, and each turn of the event loop is felt on every request.
+        ability: found instanceof Promise ? await found : found,
+        ip,
+        userAgent,
+        requestId,
+        tx,
+        onDenied(attempt, origin) {
+          return onDenied({ ...origin, tenantId, actor, tx }, attempt)
+        },
+      }
     }
-}
-
-function tell(onDenied: OnDenied, who: Parameters<OnDenied>[0], attempt: DeniedAttempt, origin: RequestInfo) {
-  return onDenied({ ...origin, ...who }, attempt)
 }
 
 function wrongId(name: string) {
@@ -77,16 +83,15 @@ type AskKey = (identity: KeyIdentity, ip: string | undefined) => Promise<Request
 
 /** A request that passes several guards and a router is one request to its key's limit. */
 function oncePerRequest(ask: AskKey): (request: unknown, identity: KeyIdentity) => Promise<RequestContext | null> {
-  const asked = new WeakMap<object, { identity: KeyIdentity; answer: Promise<RequestContext | null> }>()
+  const asked = new WeakMap<object, { from: unknown[]; answer: Promise<RequestContext | null> }>()
   return (request, identity) => {
     const { ip = addressOf(request) } = identity
     const raw = rawOf(request)
+    const from = [identity.apiKey, identity.tx, ip]
     const earlier = raw && asked.get(raw)
-    if (earlier && earlier.identity.apiKey === identity.apiKey && earlier.identity.tx === identity.tx) {
-      return earlier.answer
-    }
+    if (earlier?.from.every((part, i) => part === from[i])) return earlier.answer
     const answer = ask(identity, ip)
-    if (raw) asked.set(raw, { identity, answer })
+    if (raw) asked.set(raw, { from, answer })
     return answer
   }
 }

@@ -41,6 +41,10 @@ export function permissionGuard(
 
   return async (context, { row: loadRow, fields: loadFields } = {}) => {
     const { ability } = context
+    if (!loadRow && !loadFields) {
+      if (allows(ability, action, resource)) return
+      throw forbidden(action, resource)
+    }
     // Whoever may do this to no row at all is refused without a look at the database.
     if (ability.can(action, resource) !== true) throw forbidden(action, resource)
     const about: About = {}

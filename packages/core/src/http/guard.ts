@@ -36,7 +36,7 @@ export async function guard(
 ): Promise<GuardResult> {
   let context: RequestContext | undefined
   try {
-    checkOrigin(request.raw.headers, request.raw.method ?? 'GET', request.origin, options.trustedOrigins)
+    checkOrigin(request, request.raw.method ?? 'GET', options.trustedOrigins)
     context = await identify(request)
     const headers = { ...context.responseHeaders, ...(await check(context)) }
     contexts.set(request.raw, context)

@@ -37,7 +37,7 @@ export async function handle(
 async function identified(route: Route, request: HttpRequest, options: Options): Promise<RequestContext> {
   // A public handler is typed to see no more than the request's origin.
   if (route.can === 'public') return requestInfo(request) as RequestContext
-  checkOrigin(request.raw.headers, route.method, request.origin, options.trustedOrigins)
+  checkOrigin(request, route.method, options.trustedOrigins)
   return identify(request)
 }
 

@@ -1,19 +1,20 @@
 /** Who asks, and from where. */
-import { Actor, type DeniedAttempt, ExternalId, type RequestContext, type RequestInfo } from '../context.js'
+import { isActor, isExternalId, type RequestContext, type RequestInfo } from '../context.js'
 import { coreErrors, isProblem } from '../errors.js'
 import type { HttpRequest, HttpResponse } from './message.js'
 
-/** Where the request came from, cut to lengths that fit a log. */
-export function requestInfo(request: HttpRequest): RequestInfo {
-  const header = (name: string) => {
-    const value = request.raw.headers[name]
-    return typeof value === 'string' ? value : undefined
-  }
+/** Where the request came from, cut to lengths that fit a log; what the host knows better comes first. */
+export function requestInfo(request: HttpRequest, known: RequestInfo = {}): RequestInfo {
+  const { headers } = request.raw
   return {
-    ip: request.ip,
-    userAgent: header('user-agent')?.slice(0, 512),
-    requestId: header('x-request-id')?.slice(0, 128),
+    ip: known.ip ?? request.ip,
+    userAgent: known.userAgent ?? firstOf(headers['user-agent'], 512),
+    requestId: known.requestId ?? firstOf(headers['x-request-id'], 128),
   }
+}
+
+function firstOf(header: string | string[] | undefined, length: number): string | undefined {
+  return typeof header === 'string' ? header.slice(0, length) : undefined
 }
 
 /**
@@ -28,19 +29,19 @@ export async function identify(request: HttpRequest): Promise<RequestContext> {
   if (broken) throw coreErrors.setup_error({ detail: `context(req) must answer ${broken}, or null for nobody.` })
   // Field by field: a host's own class may answer some of them by getters, which a spread would lose.
   const { tenantId, actor, ability, tx, onDenied, responseHeaders } = found
-  const info = requestInfo(request)
+  const { ip, userAgent, requestId } = requestInfo(request, found)
+  const context: RequestContext = { tenantId, actor, ability, tx, ip, userAgent, requestId }
+  if (responseHeaders) context.responseHeaders = responseHeaders
+  if (typeof onDenied === 'function') context.onDenied = tellerOf(found).onDenied
+  return context
+}
+
+/** As a method of the host's own context, which may be a class. */
+function tellerOf(found: RequestContext): Pick<RequestContext, 'onDenied'> {
   return {
-    tenantId,
-    actor,
-    ability,
-    tx,
-    ...(responseHeaders && { responseHeaders }),
-    ...(typeof onDenied === 'function' && {
-      onDenied: (attempt: DeniedAttempt, origin: RequestInfo) => found.onDenied?.(attempt, origin),
-    }),
-    ip: found.ip ?? info.ip,
-    userAgent: found.userAgent ?? info.userAgent,
-    requestId: found.requestId ?? info.requestId,
+    onDenied(attempt, origin) {
+      return found.onDenied?.(attempt, origin)
+    },
   }
 }
 
@@ -63,8 +64,8 @@ async function ask(request: HttpRequest): Promise<RequestContext | null | undefi
 }
 
 function whatIsWrong(context: RequestContext): string | undefined {
-  if (!ExternalId.safeParse(context.tenantId).success) return 'a `tenantId` of 1 to 128 characters'
-  if (!Actor.safeParse(context.actor).success) return 'an `actor` { type, id }'
+  if (!isExternalId(context.tenantId)) return 'a `tenantId` of 1 to 128 characters'
+  if (!isActor(context.actor)) return 'an `actor` { type, id }'
   if (typeof context.ability?.can !== 'function') return 'an `ability` with a `can` method'
   return undefined
 }

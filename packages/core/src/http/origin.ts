@@ -3,19 +3,20 @@
  * (https://www.w3.org/TR/fetch-metadata/) and, for browsers without it, by Origin (RFC 6454). Only credentials that a
  * browser attaches by itself are at risk: a Bearer token is put there by the page's own code.
  */
-import type { IncomingHttpHeaders } from 'node:http'
 import { coreErrors } from '../errors.js'
+import type { HttpRequest } from './message.js'
 
 /** @throws ProblemError `cross_site_request`. */
 export function checkOrigin(
-  headers: IncomingHttpHeaders,
+  request: Pick<HttpRequest, 'raw' | 'origin'>,
   method: string,
-  own: string,
   trusted: readonly string[] = [],
 ): void {
   if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return
+  const { headers } = request.raw
   if (/^bearer /i.test(headers.authorization ?? '')) return
   const { origin } = headers
+  const own = request.origin
   if (origin !== undefined && (origin === own || trusted.includes(origin))) return
   const site = headers['sec-fetch-site']
   const allowed = site === undefined ? origin === undefined : site === 'same-origin' || site === 'none'
