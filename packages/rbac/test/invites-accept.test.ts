@@ -241,6 +241,24 @@ for (const { name, missing, open } of await storages()) {
       expect(await accept(bySystem)).toMatchObject({ roles: ['owner'] })
     })
 
+    it('of one that a key made is worth what the key can do, and nothing once it is revoked', async () => {
+      const rbac = await team()
+      const scopes = ['team:create', 'keys:*', 'analytics:read']
+      const { key } = await rbac.keys.create({ tenantId, actor: user('adam') }, { name: 'Onboarding', scopes })
+      const scope = { tenantId, actor: { type: 'key' as const, id: key.id } }
+      const create = (role: string) => rbac.invites.create(scope, { link: {}, roles: [role] })
+      await expect(create('admin')).rejects.toMatchObject({ code: 'exceeds_own_rights' })
+      const { invite, token } = await create('developer')
+      expect(invite.invitedBy).toEqual(scope.actor)
+      await rbac.invites.accept({ token, userId: 'a' })
+      await rbac.members.setRoles({ tenantId }, 'adam', { roles: ['billing'] })
+      await expect(rbac.invites.accept({ token, userId: 'b' })).rejects.toMatchObject({ code: 'invite_void' })
+      await rbac.members.setRoles({ tenantId }, 'adam', { roles: ['admin'] })
+      await rbac.invites.accept({ token, userId: 'b' })
+      await rbac.keys.revoke({ tenantId }, key.id)
+      await expect(rbac.invites.accept({ token, userId: 'c' })).rejects.toMatchObject({ code: 'invite_void' })
+    })
+
     it('lets nobody in for somebody who is gone, not even with a role that grants nothing', async () => {
       const rbac = await team(make({ roles: { ...predefinedRoles, guest: {} } }))
       const { token } = await rbac.invites.create({ tenantId, actor: user('adam') }, { link: {}, roles: ['guest'] })
