@@ -7,8 +7,8 @@ export const TenantChange = z.object({ tenantId: ExternalId, version: z.int().mi
 export type TenantChange = z.infer<typeof TenantChange>
 
 export interface BusListener {
-  /** A message came, from anybody: it is checked before it is believed. */
-  heard(message: unknown): void
+  /** A message came, from anybody: JSON that is checked before it is believed. */
+  heard(message: string): void
   /** Messages may have been missed until now. */
   reconnected(): void
   /** The connection is gone, and somebody must call `listen` again. */

@@ -86,11 +86,19 @@ export function startCacheSync(
 }
 
 /** A message is a hint from anybody: all that it can do is have a version read. */
-function hear(tenants: Tenants, message: unknown): void {
-  const parsed = TenantChange.safeParse(message)
+function hear(tenants: Tenants, message: string): void {
+  const parsed = TenantChange.safeParse(fromJson(message))
   if (!parsed.success) return
   const { tenantId, version } = parsed.data
   const tenant = tenants.find(tenantId)
   if (!tenant || (tenant.snapshot.version ?? 0) >= version) return
   tenants.expect(tenant, version)
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
