@@ -27,7 +27,8 @@ function csvRow(entry: AuditEntry): (string | null)[] {
 }
 
 /** RFC 4180, with a quote before what a spreadsheet would take for a formula. */
-const csv = (rows: (string | null)[][]) => stringify(rows, { escape_formulas: true, record_delimiter: '\r\n' })
+const csv = (rows: (string | null)[][]) =>
+  stringify(rows, { escape_formulas: true, record_delimiter: '\r\n', quote_record_delimiter: true })
 
 const writers: Record<ExportFormat, { head: string; body(entries: AuditEntry[]): string }> = {
   csv: { head: csv([columns]), body: (entries) => csv(entries.map(csvRow)) },
