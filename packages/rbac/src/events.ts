@@ -30,6 +30,7 @@ const examples = {
 export const rbacEvents = {
   'tenant.created': tenant.meta({ description: 'A tenant got its team', examples: examples.tenant }),
   'tenant.updated': tenant.meta({ description: 'A tenant was renamed', examples: examples.tenant }),
+  'tenant.deleted': tenant.meta({ description: 'A tenant and its team were forgotten', examples: examples.tenant }),
 
   'member.added': member.meta({ description: 'A user became a member', examples: examples.member }),
   'member.suspended': member.meta({ description: 'A member lost all rights for now', examples: examples.member }),

@@ -16,6 +16,8 @@ export interface AssignmentStore {
   insertOrFind(assignment: Assignment): Promise<Assignment | null>
   setExpiry(id: string, expiresAt: number | null): Promise<void>
   remove(id: string): Promise<void>
+  /** Of a tenant that goes. */
+  removeAll(tenantId: string): Promise<void>
   /** All of one member, the oldest first. */
   ofUser(tenantId: string, userId: string, options?: ReadOptions): Promise<Assignment[]>
   /** All of these members, the oldest first. */

@@ -18,6 +18,8 @@ export interface InviteStore {
   /** In any tenant: a token is all that its holder has. */
   findByHash(tokenHash: string): Promise<StoredInvite | null>
   update(tenantId: string, id: string, patch: InvitePatch): Promise<void>
+  /** Of a tenant that goes. */
+  removeAll(tenantId: string): Promise<void>
   /** What the mailer said of this very token; nothing if the invite was sent again since. */
   setSent(id: string, tokenHash: string, sent: Pick<StoredInvite, 'sentAt' | 'sendError'>): Promise<void>
   /** The pending one to an address, as {@link StoredInvite.address} has it, as it is now. */

@@ -11,6 +11,8 @@ export interface KeyStore {
   /** Those of one maker that are not revoked, as they are now; nobody else changes them until the transaction ends. */
   lockOfMaker(tenantId: string, makerId: string): Promise<StoredKey[]>
   update(id: string, patch: Partial<Omit<StoredKey, 'id' | 'tenantId'>>): Promise<void>
+  /** With their secrets, of a tenant that goes. */
+  removeAll(tenantId: string): Promise<void>
   /** One read by the hash, which is the secrets' primary key; of any tenant, also after its end. */
   bySecret(hash: string): Promise<{ key: StoredKey; secret: KeySecret } | null>
   secretsOf(keyId: string): Promise<KeySecret[]>

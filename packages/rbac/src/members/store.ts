@@ -9,6 +9,8 @@ export interface MemberStore {
   any(tenantId: string): Promise<boolean>
   setStatus(tenantId: string, userId: string, status: MemberStatus): Promise<void>
   remove(tenantId: string, userId: string): Promise<void>
+  /** Of a tenant that goes. */
+  removeAll(tenantId: string): Promise<void>
   /** The ids of those of the tenant who are suspended, of these users. */
   suspended(tenantId: string, userIds: readonly string[], options?: { lock?: boolean }): Promise<string[]>
   /** The newest first. */

@@ -55,8 +55,8 @@ export const PolicyDocument = z.strictObject({
 })
 export type PolicyDocument = z.input<typeof PolicyDocument>
 
-/** How a version came about: a draft was published, one role was changed, or an old version was brought back. */
-export const PolicyKind = z.enum(['publish', 'role', 'rollback'])
+/** How a version came about: a draft was published, one role was changed, an old version was brought back, or the tenant was deleted. */
+export const PolicyKind = z.enum(['publish', 'role', 'rollback', 'reset'])
 export type PolicyKind = z.infer<typeof PolicyKind>
 
 /** What is known of a version beside the document itself. */

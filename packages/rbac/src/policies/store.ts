@@ -15,6 +15,8 @@ export interface PolicyStore {
   /** The highest version first. */
   list(tenantId: string, slice: Slice<[version: number]>): Promise<PolicySummary[]>
   insert(policy: Policy): Promise<void>
+  /** Forgets the versions before this one. */
+  removeBefore(tenantId: string, version: number): Promise<void>
 
   /** With `lock`, as it is now and stays until the transaction ends. */
   draft(tenantId: string, options?: ReadOptions): Promise<PolicyDraft | null>

@@ -8,12 +8,14 @@ import {
   paginate,
   parse,
   type Scope,
+  systemActor,
   type Tx,
 } from '@org/core'
 import type { AssignmentWriter } from '../assignments/service.js'
 import type { Deps } from '../deps.js'
 import { rbacErrors } from '../errors.js'
 import { unexpired } from '../permissions/authority.js'
+import type { RbacStores } from '../storage/port.js'
 import { CreateTenant, type Membership, type Tenant, TenantView, UpdateTenant } from './schema.js'
 
 export interface Tenants {
@@ -30,6 +32,14 @@ export interface Tenants {
   /** Emits `tenant.updated`. @throws ProblemError `not_found`; `invalid_input`. */
   update(scope: Scope, input: UpdateTenant): Promise<Tenant>
   /**
+   * Forgets a tenant: its team, roles, policies, invites and keys, whoever owns it. For the host's own code only: no
+   * route does it. The audit log stays, for `audit.prune` and `audit.erase`; a tenant of the same id starts anew. Emits
+   * `tenant.deleted`.
+   *
+   * @throws ProblemError `not_found` for a tenant without a team.
+   */
+  delete(scope: Scope): Promise<void>
+  /**
    * The tenants that a user belongs to, the one joined last first: what a team switcher shows.
    *
    * @throws ProblemError `invalid_input`.
@@ -44,6 +54,12 @@ export function createTenants(deps: Deps, writer: AssignmentWriter): Tenants {
   const { storage, roles, runtime, emit, change } = deps
   const about = ({ id, name }: Tenant) => ({ resource: { type: 'tenant', id }, data: { tenantId: id, name } })
   const shown = ({ id, ...tenant }: Tenant) => TenantView.parse({ tenantId: id, ...tenant })
+
+  const existing = async (stores: RbacStores, tenantId: string): Promise<Tenant> => {
+    const found = await stores.tenants.find(tenantId)
+    if (found && (await stores.members.any(tenantId))) return found
+    throw coreErrors.not_found({ detail: 'This tenant has no team yet.' })
+  }
 
   return {
     async create(scope, input) {
@@ -66,23 +82,40 @@ export function createTenants(deps: Deps, writer: AssignmentWriter): Tenants {
 
     async get(scope) {
       const { tenantId, tx } = checkScope(scope)
-      const found = await storage.read(({ tenants }) => tenants.find(tenantId), tx)
-      if (!found) throw coreErrors.not_found({ detail: 'This tenant has no team yet.' })
-      return found
+      return storage.read((stores) => existing(stores, tenantId), tx)
     },
 
     async update(scope, input) {
       const { tenantId } = checkScope(scope)
       const { name } = parse(UpdateTenant, input)
       return change(scope, async (stores, tx) => {
-        const before = await stores.tenants.find(tenantId)
-        if (!before || !(await stores.members.any(tenantId)))
-          throw coreErrors.not_found({ detail: 'This tenant has no team yet.' })
+        const before = await existing(stores, tenantId)
         const after = { ...before, name }
         await stores.tenants.update(tenantId, { name })
         const seen = { before: shown(before), after: shown(after) }
         await emit(scope, { type: 'tenant.updated', ...about(after), ...seen }, tx)
         return after
+      })
+    },
+
+    async delete(scope) {
+      const { tenantId, actor = systemActor } = checkScope(scope)
+      await change(scope, async (stores, tx) => {
+        const tenant = await existing(stores, tenantId)
+        for (const store of [stores.members, stores.assignments, stores.invites, stores.keys]) {
+          await store.removeAll(tenantId)
+        }
+        await stores.policies.removeDraft(tenantId, null)
+        const policy = await stores.policies.latest(tenantId, { lock: true })
+        if (policy) {
+          // Versions go on where they were: a process that remembers one must not take another's roles for it.
+          const version = policy.version + 1
+          const reset = { kind: 'reset' as const, basedOn: policy.version, note: null, roles: [], tests: [] }
+          await stores.policies.insert({ tenantId, version, ...reset, author: actor, createdAt: runtime.clock.now() })
+          await stores.policies.removeBefore(tenantId, version)
+        }
+        await stores.tenants.update(tenantId, { name: null, createdAt: null })
+        await emit(scope, { type: 'tenant.deleted', ...about(tenant), before: shown(tenant) }, tx)
       })
     },
 

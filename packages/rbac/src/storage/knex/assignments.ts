@@ -34,6 +34,7 @@ export function knexAssignments(db: Knex, prefix: string): AssignmentStore {
     },
     setExpiry: async (id, expiresAt) => void (await table.update({ id }, { expiresAt })),
     remove: async (id) => void (await table.remove({ id })),
+    removeAll: async (tenantId) => void (await table.remove({ tenantId })),
     ofUser: (tenantId, userId, options) => read((query) => query.where(table.encode({ tenantId, userId })), options),
     ofUsers: (tenantId, userIds) =>
       read((query) => query.where(table.encode({ tenantId })).whereIn('user_id', userIds)),

@@ -39,6 +39,7 @@ export function knexInvites(db: Knex, prefix: string): InviteStore {
       return found && inviteOf(found)
     },
     update: async (tenantId, id, patch) => void (await table.update({ tenantId, id }, patchOf(patch))),
+    removeAll: async (tenantId) => void (await table.remove({ tenantId })),
     setSent: async (id, tokenHash, sent) => void (await table.update({ id, tokenHash }, sent)),
     async pendingTo(tenantId, address, now) {
       const found = await table.find((query) => locked(narrow(query.where({ address }), tenantId, now)))

@@ -40,6 +40,10 @@ export function knexKeys(db: Knex, prefix: string): KeyStore {
         return dialectOf(db) === 'sqlite' ? narrowed : narrowed.forUpdate()
       }),
     update: async (id, patch) => void (await table.update({ id }, patch)),
+    async removeAll(tenantId) {
+      await secretTable.remove((query) => query.whereIn('key_id', db(keys).where({ tenant_id: tenantId }).select('id')))
+      await table.remove({ tenantId })
+    },
     async bySecret(hash) {
       const [row] = await db(secrets)
         .join(keys, `${keys}.id`, `${secrets}.key_id`)

@@ -18,6 +18,7 @@ export function knexMembers(db: Knex, prefix: string): MemberStore {
     any: async (tenantId) => (await table.lock({ tenantId })) !== null,
     setStatus: async (tenantId, userId, status) => void (await table.update({ tenantId, userId }, { status })),
     remove: async (tenantId, userId) => void (await table.remove({ tenantId, userId })),
+    removeAll: async (tenantId) => void (await table.remove({ tenantId })),
     async suspended(tenantId, userIds, { lock = false } = {}) {
       const found = await table.all((query) => {
         query.where(table.encode({ tenantId, status: 'suspended' })).whereIn('user_id', userIds)

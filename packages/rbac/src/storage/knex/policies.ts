@@ -50,6 +50,8 @@ export function knexPolicies(db: Knex, prefix: string): PolicyStore {
       return found.map(nested)
     },
     insert: (policy) => table.insert(flat(policy)),
+    removeBefore: async (tenantId, version) =>
+      void (await table.remove((query) => query.where('tenant_id', tenantId).where('version', '<', version))),
 
     async draft(tenantId, { lock = false } = {}) {
       const found = await (lock ? drafts.lock({ tenantId }) : drafts.find({ tenantId }))

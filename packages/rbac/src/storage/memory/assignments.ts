@@ -13,6 +13,7 @@ export function memoryAssignments(rows: MemoryRows<Assignment>, tx: MemoryTransa
     insertOrFind: async (row) => (table.insertUnlessExists(row) ? null : table.get(key(row))),
     setExpiry: async (id, expiresAt) => void table.update((row) => row.id === id, { expiresAt }),
     remove: async (id) => void table.remove((row) => row.id === id),
+    removeAll: async (tenantId) => void table.remove((row) => row.tenantId === tenantId),
     ofUser: async (tenantId, userId) => oldestFirst((row) => row.tenantId === tenantId && row.userId === userId),
     ofUsers: async (tenantId, ids) => oldestFirst((row) => row.tenantId === tenantId && ids.includes(row.userId)),
     inTenants: async (userId, ids) => oldestFirst((row) => row.userId === userId && ids.includes(row.tenantId)),

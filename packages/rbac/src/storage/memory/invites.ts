@@ -13,6 +13,7 @@ export function memoryInvites(rows: MemoryRows<StoredInvite>, tx: MemoryTransact
     findByHash: async (tokenHash) => table.find((row) => row.tokenHash === tokenHash),
     update: async (tenantId, id, patch) =>
       void table.update((row) => row.tenantId === tenantId && row.id === id, patch),
+    removeAll: async (tenantId) => void table.remove((row) => row.tenantId === tenantId),
     setSent: async (id, tokenHash, sent) =>
       void table.update((row) => row.id === id && row.tokenHash === tokenHash, sent),
     pendingTo: async (tenantId, address, now) =>

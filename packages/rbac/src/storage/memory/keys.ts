@@ -26,6 +26,10 @@ export function memoryKeys(
         .filter((row) => row.tenantId === tenantId && row.makerId === makerId && row.revokedAt === null)
         .sort((a, b) => (a.id < b.id ? -1 : 1)),
     update: async (id, patch) => void table.update((row) => row.id === id, patch),
+    async removeAll(tenantId) {
+      secrets.remove(({ keyId }) => table.get(keyId)?.tenantId === tenantId)
+      table.remove((row) => row.tenantId === tenantId)
+    },
     async bySecret(hash) {
       const secret = secrets.get(hash)
       const key = secret && table.get(secret.keyId)

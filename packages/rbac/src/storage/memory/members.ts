@@ -14,6 +14,7 @@ export function memoryMembers(rows: MemoryRows<Member>, tx: MemoryTransaction): 
     any: async (tenantId) => table.find((row) => row.tenantId === tenantId) !== null,
     setStatus: async (tenantId, userId, status) => void table.update(one(tenantId, userId), { status }),
     remove: async (tenantId, userId) => void table.remove(one(tenantId, userId)),
+    removeAll: async (tenantId) => void table.remove((row) => row.tenantId === tenantId),
     suspended: async (tenantId, userIds) =>
       table
         .filter((row) => row.tenantId === tenantId && row.status === 'suspended' && userIds.includes(row.userId))

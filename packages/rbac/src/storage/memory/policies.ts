@@ -36,6 +36,8 @@ export function memoryPolicies({ versions, drafts: draftRows }: PolicyRows, tx: 
         .slice(0, limit)
         .map(({ roles: _roles, tests: _tests, ...summary }): PolicySummary => summary),
     insert: async (policy) => table.insert(policy),
+    removeBefore: async (tenantId, before) =>
+      void table.remove((row) => row.tenantId === tenantId && row.version < before),
 
     draft: async (tenantId) => drafts.get(tenantId),
     addDraft: async (draft) => drafts.insertUnlessExists(draft),
