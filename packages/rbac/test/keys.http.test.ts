@@ -121,6 +121,17 @@ for (const target of httpTargets()) {
       expect(await rbac.keys.get({ tenantId }, key.id)).toEqual(key)
     })
 
+    it('hand the keys of a member who is removed to another', async () => {
+      const { body } = await ask('dev', 'POST /keys', { body: { name: 'CI', scopes: ['keys:read'] } })
+      const gone = await ask('olga', 'DELETE /members/dev?keysTo=adam')
+      expect(gone.status).toBe(204)
+      expect((await ask('olga', `GET /keys/${body.key.id}`)).body).toMatchObject({ makerId: 'adam', status: 'active' })
+      const none = await ask('olga', 'DELETE /members/adam?keysTo=nobody')
+      expect([none.status, none.body.code]).toEqual([404, 'not_found'])
+      expect((await ask('olga', 'DELETE /members/adam')).status).toBe(204)
+      expect((await ask(null, 'GET /me', bearer(body.secret))).status).toBe(401)
+    })
+
     it('take a key where they take a session, with the rights of the key', async () => {
       const { key, secret } = await rbac.keys.create(
         { tenantId, actor: { type: 'user', id: 'olga' } },

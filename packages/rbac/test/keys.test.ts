@@ -392,6 +392,7 @@ for (const { name, missing, open } of await storages()) {
     it('tells of each change once, in its transaction, as webhooks take it', async () => {
       events = []
       const { key } = await mint('dev', ['keys:read'])
+      expect(await rbac.keys.update(as('dev'), key.id, {})).toEqual(key)
       await rbac.keys.update(as('dev'), key.id, { name: 'new' })
       await rbac.keys.rotate(as('dev'), key.id)
       await rbac.keys.revoke(as('dev'), key.id)

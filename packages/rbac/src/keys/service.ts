@@ -45,7 +45,7 @@ export interface KeyManagement {
   /** @throws ProblemError `not_found`. */
   get(scope: Scope, id: string): Promise<ApiKey>
   /**
-   * Changes what is given. Whatever makes it reach further (more scopes, a later end, more addresses, a higher limit)
+   * Changes what is given, if anything is. Whatever makes it reach further (more scopes, a later end, more addresses, a higher limit)
    * needs all of its scopes, and a member. Emits `key.updated`.
    *
    * @throws ProblemError `not_found`; `key_revoked`; `invalid_input`, `exceeds_own_rights` and `forbidden` as `create`.
@@ -158,6 +158,7 @@ export function createKeys(deps: Deps, writer: KeyWriter, prefix: string): KeyMa
       checkEnd(parsed.expiresAt)
       return changeKey(scope, id, async (before, stores, tx) => {
         requireUnrevoked(before)
+        if (Object.keys(patch).length === 0) return keyOf(before, clock.now())
         const after: StoredKey = { ...before, ...patch }
         if (reachesFurther(before, after)) {
           // A key that was stolen must not outlive its end, or leave the addresses that it is bound to.
