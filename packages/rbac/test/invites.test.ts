@@ -351,6 +351,21 @@ for (const { name, missing, open } of await storages()) {
       }
     })
 
+    it('defect 7: keep a role of the tenant’s from being deleted, and are not revived by another of its name', async () => {
+      const rbac = await team()
+      const scope = { tenantId }
+      const role = { key: 'support', permissions: ['keys:read'] }
+      await rbac.roles.create(scope, role)
+      const { invite, token } = await rbac.invites.create(scope, { link: {}, roles: ['support'] })
+      const inUse = { code: 'role_in_use', status: 409 }
+      await expect(rbac.roles.delete(scope, 'support')).rejects.toMatchObject(inUse)
+      clock.advance(7 * day)
+      await rbac.roles.delete(scope, 'support')
+      await rbac.roles.create(scope, { ...role, permissions: ['keys:*'] })
+      await expect(rbac.invites.resend(scope, invite.id)).rejects.toMatchObject({ code: 'invite_void' })
+      await expect(rbac.invites.accept({ token, userId: 'ann' })).rejects.toMatchObject({ code: 'invite_not_found' })
+    })
+
     it('hold on to the roles that they give', async () => {
       const rbac = make({ roles: { ...predefinedRoles, temp: { permissions: ['keys:read'] } } })
       const { invite } = await rbac.invites.create({ tenantId }, { link: {}, roles: ['temp', 'developer'] })
