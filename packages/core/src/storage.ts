@@ -6,6 +6,15 @@
  */
 export type Tx = object
 
+export interface RunOptions {
+  /**
+   * `false` for work that is one write, which the database itself undoes if it fails: it then joins `tx` as it is, two
+   * statements cheaper. On PostgreSQL an error of the database takes the host's transaction with it, as one of the
+   * host's own would: it is rolled back, and rejects. See docs/decisions/0020.
+   */
+  savepoint?: boolean
+}
+
 /** Hands work the stores of one module, bound to one transaction. */
 export interface Storage<Stores> {
   /**
@@ -16,7 +25,7 @@ export interface Storage<Stores> {
    * @throws ProblemError `foreign_transaction` if `tx` belongs to another database or has ended;
    *   `not_migrated` if the module's tables are missing.
    */
-  run<T>(work: (stores: Stores, tx: Tx) => Promise<T>, tx?: Tx): Promise<T>
+  run<T>(work: (stores: Stores, tx: Tx) => Promise<T>, tx?: Tx, options?: RunOptions): Promise<T>
   /** Reads without opening a transaction; inside `tx` when one is given. */
   read<T>(work: (stores: Stores) => Promise<T>, tx?: Tx): Promise<T>
   /** Whether `tx` is a live transaction of this storage's database. */

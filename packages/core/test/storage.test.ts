@@ -195,6 +195,44 @@ for (const { name, missing, open } of databases) {
       await expect(written).rejects.toMatchObject({ code: 'not_migrated' })
     })
 
+    it('joins a single write without a savepoint, as part of what the host does', async () => {
+      const db = await open({ pool: 1 })
+      await applyMigrations(db.knex, migrations, 'demo_')
+      const storage = knexStorage(db)
+      const item = (id: string): Item => ({ id, ownerId: `owner of ${id}`, tags: [], seenAt: null })
+      const add = (id: string, tx: Tx) => storage.run((items) => items.add(item(id)), tx, { savepoint: false })
+      const count = () => storage.read((items) => items.count())
+      const statements: string[] = []
+      db.knex.on('query', ({ sql }: { sql: string }) => void statements.push(sql))
+
+      await db.knex.transaction((tx) => add('kept', tx))
+      expect(statements.filter((sql) => /savepoint|delete/i.test(sql))).toEqual([])
+      await db.knex
+        .transaction(async (tx) => {
+          await add('gone', tx)
+          throw new Error('taken back')
+        })
+        .catch(() => {})
+      expect(await count()).toBe(1)
+
+      // A host that goes on after our error commits its own work, or is told that there is nothing to commit.
+      const table = db.knex('demo_items')
+      const host = db.knex.transaction(async (tx) => {
+        await tx('demo_items').insert({ id: 'host', owner_id: 'host', tags: '[]' })
+        const failing = storage.run(() => tx('demo_items').insert({ id: 'host', owner_id: 'x', tags: '[]' }), tx, {
+          savepoint: false,
+        })
+        await failing.then(
+          () => expect.unreachable(),
+          () => {},
+        )
+      })
+      const [{ status }] = await Promise.allSettled([host])
+      const written = (await table.where({ id: 'host' })).length
+      expect([status, written]).toEqual(name === 'postgres' ? ['rejected', 0] : ['fulfilled', 1])
+      await db.close()
+    })
+
     it('migrates once when many processes start together', async () => {
       const processes = Array.from({ length: 5 }, () => db.connect())
       const applied = await Promise.all(processes.map((knex) => applyMigrations(knex, migrations, 'demo_')))

@@ -66,12 +66,23 @@ export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOption
     }
   }
 
+  async function alongside<T>(tx: Knex.Transaction, work: (stores: Stores, tx: Tx) => Promise<T>): Promise<T> {
+    try {
+      return await work(bind(tx), tx)
+    } catch (error) {
+      // PostgreSQL takes no more statements, and would answer the host's COMMIT with a rollback that Knex calls a success.
+      if (dialect === 'postgres' && !isProblem(error)) await tx.rollback(error)
+      if (dialect === 'mysql' && endsMysqlTransaction(error)) await outermost(tx).rollback(error)
+      throw error
+    }
+  }
+
   return {
     owns,
-    async run(work, tx) {
+    async run(work, tx, { savepoint = true } = {}) {
       try {
         if (!tx) return await inOwn(work)
-        return await joined(checked(tx), work)
+        return await (savepoint ? joined(checked(tx), work) : alongside(checked(tx), work))
       } catch (error) {
         throw explain(error)
       }

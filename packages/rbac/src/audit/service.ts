@@ -113,7 +113,9 @@ export function createAudit({ storage, runtime, options = {}, events }: AuditPar
   async function add(entry: AuditEntry, tx: Tx | undefined): Promise<void> {
     const record = recordOf(entry, runtime.random)
     if (options.inline) return addSealed(record, entry.targets.slice(1), tx)
-    await storage.run(({ audit }) => audit.insertOrFind(record, entry.targets.slice(1)), tx)
+    const others = entry.targets.slice(1)
+    // The entry alone is one statement.
+    await storage.run(({ audit }) => audit.insertOrFind(record, others), tx, { savepoint: others.length > 0 })
   }
 
   /** The head's lock is taken here, after whatever the transaction has locked before, and held until it commits. */
