@@ -6,6 +6,7 @@ import { redisBus } from '@org/rbac/redis'
 import { Redis } from 'ioredis'
 import type { Knex } from 'knex'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import * as samples from './samples/caching.js'
 
 const [tenantId, channel] = ['acme', `rbac_test_${process.pid}`]
 const scope = { tenantId }
@@ -172,6 +173,24 @@ for (const { name, missing, make } of wires) {
     })
   })
 }
+
+describe.skipIf(postgres?.missing ?? redisMissing)('the guide to caching', () => {
+  it('shows set-ups that work', async () => {
+    if (!postgres) return
+    const database = await postgres.open()
+    await migrate(database.knex)
+    const [byPostgres, byRedis] = [samples.onPostgres(database.knex), samples.onRedis(database.knex, redisUrl)]
+    await Promise.all([byPostgres.sync.ready, byRedis.sync.ready])
+    const all = [samples.bounded(database.knex), samples.strict(database.knex), byPostgres.rbac, byRedis.rbac]
+    for (const [i, rbac] of all.entries()) {
+      await rbac.assignments.assign({ tenantId: `t${i}` }, developer)
+      expect(await rbac.checkPermission('dev', 'keys', 'create', { tenantId: `t${i}` })).toBe(true)
+    }
+    await Promise.all([byPostgres.sync.stop(), byRedis.sync.stop()])
+    for (const client of [byRedis.publisher, byRedis.subscriber]) client.disconnect()
+    await database.close()
+  })
+})
 
 describe.skipIf(postgres?.missing)('postgresBus', () => {
   it('says nothing of a change that is taken back', async () => {
