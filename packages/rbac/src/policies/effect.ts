@@ -1,7 +1,6 @@
 /** What a role is worth, and whether it is worth the same under another version. */
 import canonicalize from 'canonicalize'
-import type { WantedRule } from '../permissions/ceiling.js'
-import { rulesOfRoles } from '../permissions/ceiling.js'
+import type { Rule } from '../permissions/rule.js'
 import type { RoleBook } from '../roles/book.js'
 import type { Role } from '../roles/schema.js'
 
@@ -12,35 +11,55 @@ export interface ChangedRole {
   /** Null if there was none of this id. */
   before: Role | null
   after: Role | null
-  /** All that it gives, inherited or not. */
-  rulesBefore: readonly WantedRule[]
-  rulesAfter: readonly WantedRule[]
+  /** Whether it takes something away now that it did not take before. */
+  deniesMore: boolean
 }
 
 /** The roles whose rules differ, their own or what they inherit; also those that come and go. */
 export function changedInEffect(before: RoleBook, after: RoleBook): ChangedRole[] {
+  const rulesOf = ownRules()
+  const [worthBefore, worthAfter] = [worthUnder(before, rulesOf), worthUnder(after, rulesOf)]
   const ids = new Set([...before.every(), ...after.every()].map(({ id }) => id))
   return [...ids].flatMap((id) => {
     const [was, is] = [before.byId(id), after.byId(id)]
-    const rulesBefore = was ? rulesOfRoles(before, [was]) : []
-    const rulesAfter = is ? rulesOfRoles(after, [is]) : []
-    const same = was && is && worthOf(rulesBefore) === worthOf(rulesAfter)
-    const key = (is ?? was)?.key ?? id
-    return same ? [] : [{ id, key, before: was, after: is, rulesBefore, rulesAfter }]
+    const [old, own] = [worthBefore(was), worthAfter(is)]
+    const same = was && is && old.size === own.size && [...own.keys()].every((text) => old.has(text))
+    if (same) return []
+    const deniesMore = [...own].some(([text, effect]) => effect === 'deny' && !old.has(text))
+    return [{ id, key: (is ?? was)?.key ?? id, before: was, after: is, deniesMore }]
   })
 }
 
-function worthOf(rules: readonly WantedRule[]): string {
-  return [...new Set(textsOf(rules))].sort().join('\n')
+/** Rules by what they say. */
+type Worth = ReadonlyMap<string, Rule['effect']>
+
+/** Each role's own rules are written out once, however many inherit them. */
+function ownRules(): (role: Role) => Worth {
+  const known = new Map<Role, Worth>()
+  return (role) => {
+    const found = known.get(role)
+    if (found) return found
+    const plain = role.permissions.map((permission): Rule => ({ effect: 'allow', permission }))
+    const made = new Map([...plain, ...role.rules].map((rule) => [canonicalize(rule) ?? '', rule.effect]))
+    known.set(role, made)
+    return made
+  }
 }
 
-function textsOf(rules: readonly WantedRule[]): string[] {
-  return rules.map((rule) => canonicalize(rule) ?? '')
-}
-
-/** Whether a role takes something away now that it did not take before. */
-export function deniesMore({ rulesBefore, rulesAfter }: ChangedRole): boolean {
-  const denies = (rules: readonly WantedRule[]) => textsOf(rules.filter(({ effect }) => effect === 'deny'))
-  const earlier = new Set(denies(rulesBefore))
-  return denies(rulesAfter).some((text) => !earlier.has(text))
+function worthUnder(book: RoleBook, rulesOf: (role: Role) => Worth): (role: Role | null) => Worth {
+  return (role) => {
+    const worth = new Map<string, Rule['effect']>()
+    const seen = new Set<Role>()
+    const walk = (one: Role) => {
+      if (seen.has(one)) return
+      seen.add(one)
+      for (const [text, effect] of rulesOf(one)) worth.set(text, effect)
+      for (const key of one.inherits) {
+        const parent = book.get(key)
+        if (parent) walk(parent)
+      }
+    }
+    if (role) walk(role)
+    return worth
+  }
 }

@@ -8,7 +8,7 @@ import { unexpired } from '../permissions/authority.js'
 import { rulesOfRoles } from '../permissions/ceiling.js'
 import type { RbacStores } from '../storage/port.js'
 import type { ReadDocument } from './document.js'
-import { type ChangedRole, changedInEffect, deniesMore } from './effect.js'
+import { type ChangedRole, changedInEffect } from './effect.js'
 import { runTests } from './run-tests.js'
 import type { Policy } from './schema.js'
 import type { PolicyState, PolicyStates } from './state.js'
@@ -39,12 +39,17 @@ export function createPublish(deps: Deps, states: PolicyStates): Publish {
     scope: Scope,
     stores: RbacStores,
     { book }: PolicyState,
+    next: PolicyState,
     changed: readonly ChangedRole[],
   ): Promise<void> {
-    const sets = changed.flatMap(({ rulesBefore, rulesAfter }) => [rulesBefore, rulesAfter])
+    if ((scope.actor ?? systemActor).type === 'system') return
+    const sets = changed.flatMap(({ before, after }) => [
+      before ? rulesOfRoles(book, [before]) : [],
+      after ? rulesOfRoles(next.book, [after]) : [],
+    ])
     await ceiling.requireEach(scope, stores, sets, namesOf(changed))
-    const harder = changed.filter((role) => role.before !== null && deniesMore(role)).map(({ id }) => id)
-    if (harder.length === 0 || (scope.actor ?? systemActor).type === 'system') return
+    const harder = changed.filter(({ before, deniesMore }) => before !== null && deniesMore).map(({ id }) => id)
+    if (harder.length === 0) return
     const held = await stores.assignments.ofRoles(scope.tenantId, harder, { lock: true })
     const holders = new Set(held.map(({ userId }) => userId))
     const ids = book.owners().map(({ id }) => id)
@@ -89,7 +94,7 @@ export function createPublish(deps: Deps, states: PolicyStates): Publish {
     const { tenantId, actor = systemActor } = scope
     const after = states.next(before, document, () => runtime.id('rol'))
     const changed = changedInEffect(before.book, after.book)
-    await checkCeiling(scope, stores, before, changed)
+    await checkCeiling(scope, stores, before, after, changed)
     await checkUse(stores, tenantId, changed)
     if (changed.length > 0) {
       keepOwner(await ownersOf(stores, before.book, tenantId), await ownersOf(stores, after.book, tenantId))
