@@ -1,6 +1,7 @@
 /** Secrets, addresses and counters. */
-import { recordingLogger } from '@org/core/testing'
+import { fakeClock, recordingLogger, testDatabases } from '@org/core/testing'
 import { createRbac, type DomainEvent, type KeyOptions, memoryStorage } from '@org/rbac'
+import { knexStorage, migrate } from '@org/rbac/knex'
 import { defaultEventTypes } from '@org/webhooks'
 import fc from 'fast-check'
 import type { Redis } from 'ioredis'
@@ -84,6 +85,30 @@ describe('the text of a key', () => {
     await mint()
     expect(await rbac.keys.verify(createSecret(random, 'ak').secret)).toEqual({ valid: false, code: 'unknown' })
     expect(reads()).toBe(1)
+  })
+
+  it('costs one read for each request, once the rights are known', async () => {
+    const sqlite = (await testDatabases()).find(({ name }) => name === 'sqlite')
+    const database = await sqlite?.open()
+    if (!database) throw new Error('SQLite is always there')
+    await migrate(database.knex)
+    const clock = fakeClock()
+    const rbac = createRbac({ storage: knexStorage(database.knex), logger: recordingLogger(), clock })
+    await rbac.assignments.assign({ tenantId }, { userId: 'ann', role: 'owner' })
+    const actor = { type: 'user', id: 'ann' } as const
+    const { secret } = await rbac.keys.create({ tenantId, actor }, { name: 'CI', scopes: ['keys:read'] })
+    const statements: string[] = []
+    database.knex.on('query', ({ sql }: { sql: string }) => void statements.push(sql))
+    await rbac.keys.verify(secret)
+    await rbac.keys.flush()
+    statements.length = 0
+    for (let i = 0; i < 5; i++) expect((await rbac.keys.verify(secret)).valid).toBe(true)
+    expect(statements).toHaveLength(5)
+    const plan = await database.knex.raw(`explain query plan ${statements[0]}`, ['x'])
+    const steps = plan.map(({ detail }: { detail: string }) => detail)
+    expect(steps).toHaveLength(2)
+    for (const step of steps) expect(step).toMatch(/^SEARCH .* USING INDEX/)
+    await database.close()
   })
 
   it('goes on working when the host changes its prefix', async () => {

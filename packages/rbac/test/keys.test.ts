@@ -201,6 +201,15 @@ for (const { name, missing, open } of await storages()) {
       expect(rotated.secret).not.toBe(secret)
       expect(rotated.key).toEqual({ ...key, start: rotated.secret.slice(0, key.start.length) })
       expect(await allowed(rotated.secret)).toEqual(await allowed(secret))
+
+      // What the maker has lost meanwhile may come back to them, and so to the key.
+      const { key: wide } = await mint('olga', ['keys:read', 'billing:*'])
+      await rbac.assignments.assign({ tenantId }, { userId: 'otto', role: 'owner' })
+      await rbac.members.setRoles({ tenantId }, 'olga', { roles: ['developer'] })
+      for (const by of ['adam', 'olga']) {
+        expect([by, await code(rbac.keys.rotate(as(by), wide.id))]).toEqual([by, 'exceeds_own_rights'])
+      }
+      expect(await code(rbac.keys.rotate(as('otto'), wide.id))).toBe('done')
     })
 
     it('rotates with an overlap, and without one', async () => {
@@ -263,6 +272,19 @@ for (const { name, missing, open } of await storages()) {
       expect(await rbac.keys.get({ tenantId }, key.id)).toMatchObject(bounds)
       await rbac.keys.update(itself, key.id, { scopes: ['keys:read'] })
       expect(await code(rbac.keys.update(itself, key.id, { scopes: ['*'] }))).toBe('forbidden')
+    })
+
+    it('a key hands out what it holds while it works, and nothing after that', async () => {
+      const { key } = await mint('olga', ['keys:*', 'analytics:*', 'team:*'], { expiresAt: clock.now() + day })
+      const itself = { tenantId, actor: { type: 'key' as const, id: key.id } }
+      const give = (role: string, expiresAt?: number) =>
+        code(rbac.assignments.assign(itself, { userId: 'new', role, ...(expiresAt && { expiresAt }) }))
+      // No longer than it lasts itself.
+      expect(await give('developer')).toBe('exceeds_own_rights')
+      expect(await give('developer', clock.now() + day)).toBe('done')
+      expect(await give('billing', clock.now() + day)).toBe('exceeds_own_rights')
+      await rbac.keys.revoke({ tenantId }, key.id)
+      expect(await give('developer', clock.now() + 1)).toBe('exceeds_own_rights')
     })
 
     it('the host’s own code makes keys without a maker', async () => {
