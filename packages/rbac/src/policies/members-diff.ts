@@ -10,8 +10,8 @@ import type { PolicyDiff } from './schema.js'
 
 /** The most members that are listed. */
 const maxListed = 1000
-/** How many ids one query names. */
-const chunk = 500
+/** The most members whose assignments are asked for one by one; past them, all of the tenant are read. */
+const maxAsked = 500
 
 export async function diffMembers(
   stores: RbacStores,
@@ -22,7 +22,7 @@ export async function diffMembers(
 ): Promise<Pick<PolicyDiff, 'members' | 'total' | 'truncated'>> {
   const affected = new Set(changedInEffect(before, after).map(({ id }) => id))
   const held = await heldByHolders(stores, tenantId, now, affected, [before, after])
-  const suspended = await suspendedAmong(stores, tenantId, [...held.keys()])
+  const suspended = new Set(await stores.members.suspended(tenantId, [...held.keys()]))
   const compare = comparison(catalog, before, after)
   const members: PolicyDiff['members'] = []
   for (const userId of [...held.keys()].sort()) {
@@ -48,20 +48,11 @@ async function heldByHolders(
   const userIds = [...held.keys()]
   const every = new Set(books.flatMap((book) => book.every().map(({ id }) => id)))
   const all =
-    userIds.length > chunk
+    userIds.length > maxAsked
       ? await stores.assignments.ofRoles(tenantId, [...every])
       : await stores.assignments.ofUsers(tenantId, userIds)
   for (const assignment of unexpired(all, now)) held.get(assignment.userId)?.push(assignment)
   return held
-}
-
-async function suspendedAmong(stores: RbacStores, tenantId: string, userIds: readonly string[]): Promise<Set<string>> {
-  const found = new Set<string>()
-  for (let start = 0; start < userIds.length; start += chunk) {
-    const some = await stores.members.suspended(tenantId, userIds.slice(start, start + chunk))
-    for (const userId of some) found.add(userId)
-  }
-  return found
 }
 
 /** Works each set of roles out once, however many members have it. */

@@ -3,6 +3,9 @@ import type { Knex } from 'knex'
 import type { Member } from '../../members/schema.js'
 import type { MemberStore } from '../../members/store.js'
 
+/** How many ids one query names; databases limit how many values it may have. */
+const chunk = 1000
+
 export function knexMembers(db: Knex, prefix: string): MemberStore {
   const table = new KnexTable<Member>(db, `${prefix}members`, {
     id: text,
@@ -20,11 +23,16 @@ export function knexMembers(db: Knex, prefix: string): MemberStore {
     remove: async (tenantId, userId) => void (await table.remove({ tenantId, userId })),
     removeAll: async (tenantId) => void (await table.remove({ tenantId })),
     async suspended(tenantId, userIds, { lock = false } = {}) {
-      const found = await table.all((query) => {
-        query.where(table.encode({ tenantId, status: 'suspended' })).whereIn('user_id', userIds)
-        return lock && dialectOf(db) !== 'sqlite' ? query.forUpdate() : query
-      })
-      return found.map(({ userId }) => userId)
+      const found: string[] = []
+      for (let start = 0; start < userIds.length; start += chunk) {
+        const some = await table.all((query) => {
+          query.where(table.encode({ tenantId, status: 'suspended' }))
+          query.whereIn('user_id', userIds.slice(start, start + chunk))
+          return lock && dialectOf(db) !== 'sqlite' ? query.forUpdate() : query
+        })
+        found.push(...some.map(({ userId }) => userId))
+      }
+      return found
     },
     list: (tenantId, { status }, slice) =>
       table.newestFirst({ tenantId, ...(status !== undefined && { status }) }, slice),
