@@ -99,6 +99,8 @@ for (const { name, missing, open } of await storages()) {
         id: assignment.id,
         userId: 'bea',
         role: 'billing',
+        on: null,
+        expiresAt: null,
         createdAt: new Date(clock.now()).toISOString(),
       }
       expect(events).toMatchObject([

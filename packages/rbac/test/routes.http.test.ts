@@ -47,9 +47,9 @@ for (const target of httpTargets()) {
 
     it('all but one’s own refuse a member without rights, naming what is missing', async () => {
       const guarded = rbac.http.routes.filter(({ can }) => typeof can !== 'string')
-      expect(guarded).toHaveLength(5)
+      expect(guarded.length).toBeGreaterThan(35)
       for (const { method, path, can } of guarded) {
-        const response = await ask('dev', `${method} ${path}`, method === 'POST' ? { body: {} } : {})
+        const response = await ask('stranger', `${method} ${path}`, method === 'POST' ? { body: {} } : {})
         expect([path, response.status]).toEqual([path, 403])
         const [action, resource] = can as readonly [string, string]
         expect(response.body).toMatchObject({ code: 'forbidden', action, resource })
@@ -83,7 +83,8 @@ for (const target of httpTargets()) {
       expect(body.next).toBeNull()
       expect(body.data).toHaveLength(5)
       expect(body.data[4]).toEqual({
-        ...{ key: 'read_only', name: 'Read Only', description: 'Reads everything', permissions: ['*:read'] },
+        ...{ key: 'read_only', name: 'Read Only', description: 'Reads everything', custom: false },
+        ...{ inherits: [], permissions: ['*:read'], rules: [] },
       })
     })
 
@@ -92,7 +93,8 @@ for (const target of httpTargets()) {
       const made = await ask('adam', 'POST /assignments', { body: input })
       expect(made.status).toBe(201)
       expect(made.body).toEqual({
-        ...{ id: expect.stringMatching(/^asg_/), ...input, createdAt: '2026-01-01T00:00:00.000Z' },
+        ...{ id: expect.stringMatching(/^asg_/), ...input, on: null, expiresAt: null },
+        createdAt: '2026-01-01T00:00:00.000Z',
       })
       const again = await ask('adam', 'POST /assignments', { body: input })
       expect([again.status, again.body]).toEqual([201, made.body])
