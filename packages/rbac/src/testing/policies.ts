@@ -56,6 +56,18 @@ export const policyContract: readonly ContractCase<RbacStorage>[] = [
     })
   }),
 
+  contractCase('forgets the versions before one, of one tenant', async ({ storage }) => {
+    await storage.run(async ({ policies }) => {
+      for (const version of [1, 9, 10]) await policies.insert(policy({ version }))
+      await policies.insert(policy({ tenantId: 't2', version: 1 }))
+      await policies.removeBefore('t1', 10)
+      assert.equal(await policies.find('t1', 9), null)
+      assert.deepEqual(await policies.latest('t1'), policy({ version: 10 }))
+      assert.equal((await policies.list('t1', { limit: 5, after: null })).length, 1)
+      assert.deepEqual(await policies.find('t2', 1), policy({ tenantId: 't2' }))
+    })
+  }),
+
   contractCase('keeps one draft for each tenant, and changes it only by its etag', async ({ storage }) => {
     await storage.run(async ({ policies }) => {
       assert.equal(await policies.draft('t1'), null)
