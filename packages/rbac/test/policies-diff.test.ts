@@ -86,6 +86,20 @@ for (const { name, missing, open } of await storages()) {
       }
     })
 
+    it('shows a role that changes beyond measure as taken out and put in', async () => {
+      const rules = (from: number) =>
+        Array.from({ length: 500 }, (_, i) => ({
+          ...{ effect: 'deny' as const, permission: 'posts:read', when: { id: from + i } },
+        }))
+      await put({ roles: { fat: { rules: rules(0) } } })
+      await rbac.policies.draft(scope(), { roles: { fat: { name: 'Fat', rules: rules(1000) } } })
+      const { text, roles } = await rbac.policies.diff(scope())
+      expect(roles).toEqual([{ key: 'fat', change: 'changed' }])
+      expect(text.match(/^--- roles\/fat\t/gm)).toHaveLength(2)
+      expect(text.match(/^- {4}\{"effect"/gm)).toHaveLength(500)
+      expect(text.match(/^\+ {4}\{"effect"/gm)).toHaveLength(500)
+    })
+
     it('names who gains and who loses which permission, by all that they hold', async () => {
       await put({ roles: { editor: { permissions: ['posts:*'] }, reader: { permissions: ['posts:read'] } } })
       await give('ann', 'editor')
