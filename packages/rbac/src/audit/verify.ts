@@ -36,7 +36,7 @@ export interface VerifyOptions {
   roots?: boolean | undefined
 }
 
-const batch = 2000
+const batch = 500
 
 export function createVerify({ storage }: Pick<Deps, 'storage'>, signer: Signer) {
   return async (scope: Scope, options: VerifyOptions = {}): Promise<AuditVerification> => {
