@@ -14,6 +14,8 @@ interface Rule {
 /** What CASL's abilities have beyond our port: the rules that bear on a question, the one that decides first. */
 interface Ruled {
   possibleRulesFor(action: string, subject: string): readonly Rule[]
+  /** The same but for the denies of single fields; for abilities that only wrap one of CASL's. */
+  rulesFor(action: string, subject: string): readonly Rule[]
 }
 
 /** What a question is about, beyond the resource as a whole. */
@@ -38,8 +40,8 @@ export function allows(
   // A row that was looked for and not found is not the resource as a whole.
   if (row === null) return false
   const asked = fields && fields.length > 0 ? fields : [undefined]
-  if (typeof ability.possibleRulesFor === 'function') {
-    const rules = ability.possibleRulesFor(action, resource)
+  const rules = ability.possibleRulesFor?.(action, resource) ?? ability.rulesFor?.(action, resource)
+  if (rules) {
     for (const field of asked) if (!decide(rules, row, field)) return false
     return true
   }
