@@ -8,15 +8,23 @@ import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
 import { checkOrigin } from './origin.js'
 import { problemResponse } from './problem.js'
 
-/** Remembers who was found to ask, so that a handler behind several guards reads it without asking again. */
-const contexts = new WeakMap<IncomingMessage, RequestContext>()
+/**
+ * Where a request keeps who was found to ask, so that a handler behind several guards reads it without asking again. On
+ * the request itself: a weak map of all requests costs the garbage collector more than the guard costs.
+ */
+const contextKey = Symbol('context')
+
+type Known = IncomingMessage & { [contextKey]?: RequestContext }
+
+const noHeaders: Record<string, string> = Object.freeze({})
 
 /**
  * The context that a guard in front of this handler established. Takes the Express request, the Koa context or the
  * Node.js request.
  */
 export function contextOf(request: IncomingMessage | { req: IncomingMessage }): RequestContext | undefined {
-  return contexts.get('req' in request && 'headers' in request.req ? request.req : (request as IncomingMessage))
+  const raw = 'req' in request && 'headers' in request.req ? request.req : (request as IncomingMessage)
+  return (raw as Known)[contextKey]
 }
 
 export type GuardResult = { pass: true; headers: Record<string, string> } | { pass: false; response: HttpResponse }
@@ -38,9 +46,11 @@ export async function guard(
   try {
     checkOrigin(request, request.raw.method ?? 'GET', options.trustedOrigins)
     context = await identify(request)
-    const headers = { ...context.responseHeaders, ...(await check(context)) }
-    contexts.set(request.raw, context)
-    return { pass: true, headers }
+    const headers = await check(context)
+    const known: Known = request.raw
+    known[contextKey] = context
+    if (!context.responseHeaders) return { pass: true, headers: headers ?? noHeaders }
+    return { pass: true, headers: { ...context.responseHeaders, ...headers } }
   } catch (error) {
     await tellOfDenial(error, context, {}, options.logger)
     const response = problemResponse(error, options.logger, { url: request.raw.url })
