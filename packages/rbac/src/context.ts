@@ -50,7 +50,8 @@ export function createContext(
 
   return <Request>(identify: Identify<Request>): ((request: Request) => Promise<RequestContext | null>) =>
     async (request) => {
-      const identity = await identify(request)
+      const answer = identify(request)
+      const identity = answer !== null && typeof answer === 'object' && 'then' in answer ? await answer : answer
       if (identity === null || identity === undefined) return null
       if ('apiKey' in identity) return ofKey(request, identity)
       const { userId, tenantId = defaultTenantId, ip, userAgent, requestId, tx } = identity

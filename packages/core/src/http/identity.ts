@@ -23,7 +23,12 @@ function firstOf(header: string | string[] | undefined, length: number): string 
  * @throws ProblemError `unauthenticated` (401) if there is none; `setup_error` (500) if it is not one.
  */
 export async function identify(request: HttpRequest): Promise<RequestContext> {
-  const found = await ask(request)
+  let found: RequestContext | null | undefined | false
+  try {
+    found = (await request.identify()) as RequestContext
+  } catch (error) {
+    found = refusal(error)
+  }
   if (!found) throw coreErrors.unauthenticated({ headers: { 'www-authenticate': 'Bearer' } })
   const broken = whatIsWrong(found)
   if (broken) throw coreErrors.setup_error({ detail: `context(req) must answer ${broken}, or null for nobody.` })
@@ -52,15 +57,11 @@ export function withHeaders(response: HttpResponse, context: RequestContext | un
 }
 
 /** Hosts refuse by throwing as well: Koa's `ctx.throw(401)` and every `http-errors` have a status. */
-async function ask(request: HttpRequest): Promise<RequestContext | null | undefined | false> {
-  try {
-    return (await request.identify()) as RequestContext
-  } catch (error) {
-    const status = (error as { status?: unknown } | null)?.status
-    if (status === 401) return null
-    if (status === 403 && !isProblem(error)) throw coreErrors.forbidden({ cause: error })
-    throw error
-  }
+function refusal(error: unknown): null {
+  const status = (error as { status?: unknown } | null)?.status
+  if (status === 401) return null
+  if (status === 403 && !isProblem(error)) throw coreErrors.forbidden({ cause: error })
+  throw error
 }
 
 function whatIsWrong(context: RequestContext): string | undefined {
