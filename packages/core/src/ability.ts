@@ -7,8 +7,8 @@ interface Rule {
   readonly inverted: boolean
   readonly conditions?: unknown
   readonly fields?: unknown
-  matchesConditions(row: object): boolean
-  matchesField(field: string): boolean
+  matchesConditions?(row: object): boolean
+  matchesField?(field: string): boolean
 }
 
 /** What CASL's abilities have beyond our port: the rules that bear on a question, the one that decides first. */
@@ -53,10 +53,10 @@ function decide(rules: readonly Rule[], row: object | undefined, field: string |
   for (const rule of rules) {
     const { inverted } = rule
     if (rule.conditions) {
-      if (row ? !rule.matchesConditions(row) : !inverted) continue
+      if (row && rule.matchesConditions ? !rule.matchesConditions(row) : !inverted) continue
     }
     if (rule.fields) {
-      if (field !== undefined ? !rule.matchesField(field) : !inverted) continue
+      if (field !== undefined && rule.matchesField ? !rule.matchesField(field) : !inverted) continue
     }
     return !inverted
   }

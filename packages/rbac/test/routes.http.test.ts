@@ -24,7 +24,10 @@ for (const target of httpTargets()) {
       }
       await rbac.assignments.assign({ tenantId: 'globex' }, { userId: 'olga', role: 'developer' })
       await rbac.assignments.assign({ tenantId: 'globex' }, { userId: 'gus', role: 'owner' })
-      const identity = (userId = '', tenantId = '') => (userId ? { userId, tenantId } : null)
+      const identity = (who = '', tenantId = '') => {
+        if (who.startsWith('ak_')) return { apiKey: who }
+        return who ? { userId: who, tenantId } : null
+      }
       const host = mounted({
         express: () => rbacRouter(rbac, { context: rbac.context((q) => identity(q.get('x-user'), q.get('x-tenant'))) }),
         koa: () => koaRbacRouter(rbac, { context: rbac.context((c) => identity(c.get('x-user'), c.get('x-tenant'))) }),
@@ -163,6 +166,37 @@ for (const target of httpTargets()) {
       const refused = await check('dev', { ...keys, userId: 'olga' })
       expect(refused.status).toBe(403)
       expect(refused.body).toMatchObject({ code: 'forbidden', action: 'read', resource: 'team' })
+    })
+
+    it('POST /checks answers many questions, in order', async () => {
+      const checks = [
+        { resource: 'keys', action: 'create' },
+        { resource: 'team', action: 'read' },
+      ]
+      const own = await ask('dev', 'POST /checks', { body: { checks } })
+      expect([own.status, own.body]).toEqual([200, { allowed: [true, false] }])
+      expect((await ask('rea', 'POST /checks', { body: { userId: 'dev', checks } })).body.allowed).toEqual([
+        true,
+        false,
+      ])
+      expect((await ask('dev', 'POST /checks', { body: { userId: 'rea', checks } })).status).toBe(403)
+      const nested = { resource: 'keys', action: 'read', row: { owner: { id: 1 } } }
+      const refused = await ask('dev', 'POST /checks', { body: { checks: [nested] } })
+      expect([refused.status, refused.body.errors[0].pointer]).toEqual([422, '/checks/0/row/owner'])
+    })
+
+    it('GET /explain says why, of oneself and of a key that asks', async () => {
+      const no = await ask('dev', 'GET /explain?resource=team&action=read')
+      expect(no.body).toMatchObject({ allowed: false, reason: 'not_granted', roles: ['developer'] })
+      expect(no.body.wouldAllow).toEqual(['owner', 'admin', 'read_only'])
+      expect((await ask('dev', 'GET /explain?resource=team&action=read&userId=olga')).status).toBe(403)
+      const scope = { tenantId: 'acme', actor: { type: 'user' as const, id: 'dev' } }
+      const { secret } = await rbac.keys.create(scope, { name: 'CI', scopes: ['keys:read'] })
+      expect(await rbac.checkPermission('dev', 'keys', 'update', scope)).toBe(true)
+      const explained = await ask(secret, 'GET /explain?resource=keys&action=read')
+      expect(explained.body).toMatchObject({ allowed: true, userId: 'dev', grants: [{ permission: 'keys:read' }] })
+      const narrowed = await ask(secret, 'GET /explain?resource=keys&action=update')
+      expect(narrowed.body).toMatchObject({ allowed: false, grants: [] })
     })
 
     it('GET /audit filters by everything, and pages', async () => {

@@ -1,14 +1,22 @@
-import { Actor, ExternalId } from '@org/core'
+import { Actor, ExternalId, Text } from '@org/core'
 import { z } from 'zod'
 import { Instance } from '../assignments/schema.js'
 import { Rule } from './rule.js'
+
+/** A row as somebody tells it: values that conditions can be asked about. */
+export const ToldRow = z.record(
+  z.string().max(128),
+  z.union([Text.max(1000), z.number(), z.boolean(), z.null()], {
+    error: 'must be text, a number, true, false or null',
+  }),
+)
 
 /** What a question is about. */
 const Question = z.strictObject({
   resource: z.string().min(1).max(64),
   action: z.string().min(1).max(64),
   /** The row that it is about, as its owner knows it: over HTTP the answer is only as good as the row that was sent. */
-  row: z.record(z.string(), z.unknown()).optional(),
+  row: ToldRow.optional(),
   fields: z.array(z.string().min(1).max(128)).min(1).max(100).optional(),
 })
 
@@ -53,6 +61,7 @@ export const ExplainParams = z.strictObject({
 const Ground = Rule.extend({
   assignmentId: z.string().nullable().describe('The assignment that gave the role; null if no member was asked about.'),
   role: z.string().describe('The key of the role that was given.'),
+  keyId: z.string().optional().describe('The key whose scopes let it through.'),
   path: z.array(z.string()).describe('From that role to the one that the rule stands in, by inheritance.'),
   on: Instance.nullable(),
 })

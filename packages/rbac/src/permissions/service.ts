@@ -7,7 +7,7 @@ import type { Assignment } from '../assignments/schema.js'
 import type { Deps } from '../deps.js'
 import { defaultTenantId } from '../tenants/default.js'
 import { createAbility, type RbacAbility } from './ability.js'
-import { authorityOf, unexpired } from './authority.js'
+import { authorityOf, loadAuthority, unexpired } from './authority.js'
 import { explain } from './explain.js'
 import { type ConcretePermission, matchesPermission } from './permission.js'
 import type { ActionOf, ResourceOf, Resources } from './resources.js'
@@ -134,22 +134,17 @@ export function createPermissions<R extends Resources>(
     return (await accessOf(userId, { tenantId, tx })).ability
   }
 
-  async function explanation(
-    userId: string,
-    resource: string,
-    action: string,
-    ask: CheckOptions,
-  ): Promise<Explanation> {
+  async function explanation(actor: Actor, resource: string, action: string, ask: CheckOptions): Promise<Explanation> {
     const { tenantId = defaultTenantId, tx, ...about } = ask
     catalog.check(resource, action)
-    checkUser(userId, tenantId)
+    checkUser(actor.id, tenantId)
     return storage.read(async (stores) => {
       const book = roles.with(await stores.policies.current(tenantId))
+      const authority = await loadAuthority(stores, roles, { tenantId, actor }, { now: runtime.clock.now() })
+      // For a key it is its maker whose roles are asked.
+      const { userId } = authority
       const [suspended] = await stores.members.suspended(tenantId, [userId])
-      const held = suspended ? [] : await stores.assignments.ofUser(tenantId, userId)
-      const assignments = unexpired(held, runtime.clock.now())
-      const actor = { type: 'user' as const, id: userId }
-      const authority = authorityOf(book, { tenantId, actor, userId }, assignments)
+      const assignments = await stores.assignments.ofUser(tenantId, userId)
       const own = { authority, ...createAbility(catalog, authority) }
       const asked = { access: own, resource, action, about, book, assignments, suspended: suspended !== undefined }
       return explain(catalog, asked)
@@ -192,7 +187,7 @@ export function createPermissions<R extends Resources>(
       return (await accessOf(userId, ask)).ability as unknown as RbacAbility<R>
     },
 
-    explain: (userId, resource, action, ask = {}) => explanation(userId, resource, action, ask),
+    explain: (id, resource, action, ask = {}) => explanation({ type: 'user', id }, resource, action, ask),
 
     async whoCan(resource, action, { tenantId = defaultTenantId, tx, ...about } = {}) {
       catalog.check(resource, action)
@@ -235,10 +230,11 @@ export function createPermissions<R extends Resources>(
       return { allowed: checks.map(({ resource, action, ...about }) => allows(ability, action, resource, about)) }
     },
 
-    async explainTo(context, { userId = context.actor.id, resource, action, ...about }) {
+    async explainTo(context, { userId, resource, action, ...about }) {
       const { tenantId, actor, tx } = context
-      if (actor.type !== 'user' || userId !== actor.id) authorize(context, 'read', 'team')
-      return explanation(userId, resource, action, { tenantId, tx, ...about })
+      const oneself = userId === undefined || (actor.type === 'user' && userId === actor.id)
+      if (!oneself) authorize(context, 'read', 'team')
+      return explanation(oneself ? actor : { type: 'user', id: userId }, resource, action, { tenantId, tx, ...about })
     },
   }
 }

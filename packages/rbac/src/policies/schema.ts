@@ -1,14 +1,9 @@
 /** A tenant's own roles as one document with versions. */
 import { Actor, ExternalId, PageQuery, Text, Time, TimeView } from '@org/core'
 import { z } from 'zod'
-import { Explanation } from '../permissions/schema.js'
+import { Explanation, ToldRow } from '../permissions/schema.js'
 import { Role, RoleDefinition, RoleKey } from '../roles/schema.js'
 
-/** Values that conditions can be asked about. */
-const Value = z.union([Text.max(1000), z.number(), z.boolean(), z.null()])
-
-/** A row as a test tells it. */
-const TestRow = z.record(z.string().max(128), Value)
 const Fields = z.array(z.string().min(1).max(128)).min(1).max(100)
 
 /** What the roles of a document must allow or deny; it travels with them, and publishing is refused if it fails. */
@@ -18,7 +13,7 @@ export const PolicyTest = z.strictObject({
   roles: z.array(z.string().max(64)).min(1).max(20),
   /** What is tried: `posts:update`. */
   permission: z.string().min(3).max(130),
-  row: TestRow.optional(),
+  row: ToldRow.optional(),
   fields: Fields.optional(),
   /** Whom the variable `userId` in conditions stands for; `somebody` unless told. */
   userId: ExternalId.optional(),
@@ -163,7 +158,7 @@ export const Simulate = z
     roles: PolicyTest.shape.roles.optional(),
     resource: z.string().min(1).max(64),
     action: z.string().min(1).max(64),
-    row: TestRow.optional(),
+    row: ToldRow.optional(),
     fields: Fields.optional(),
   })
   .refine(atMostOne, oneOnly)
