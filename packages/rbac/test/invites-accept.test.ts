@@ -118,6 +118,7 @@ for (const { name, missing, open } of await storages()) {
         rbac.invites.accept({ token, userId, verifiedEmails })
       for (const email of [
         ...['x@evil-acme.com', 'x@acme.com.evil.com', 'x@sub.acme.com', 'x@acme.co', 'acme.com', '@acme.com', 'x@'],
+        ...['x@evil.com@acme.com', '"x@evil.com"@acme.com', '"x@evil.com x"@acme.com', 'x@evil.com,y@acme.com'],
         ...['acme.com@evil.com', 'x@acme.com@evil.com', 'x@evil.com/acme.com', 'x@acme.com/evil', 'x@acme.com?', 'x@'],
         ...['x@acme.com:80', 'x@acme.com#', 'x@acme.com%20', 'x@[acme.com]', 'x@ acme.com', 'x@acme.com\u0000'],
       ]) {
@@ -264,6 +265,29 @@ for (const { name, missing, open } of await storages()) {
       const { token } = await rbac.invites.create({ tenantId, actor: user('adam') }, { link: {}, roles: ['guest'] })
       await rbac.members.remove({ tenantId }, 'adam')
       await expect(rbac.invites.accept({ token, userId: 'ann' })).rejects.toMatchObject({ code: 'invite_void' })
+    })
+
+    it('lets nobody in for a key that has ended, not even with a role that grants nothing', async () => {
+      const rbac = await team(make({ roles: { ...predefinedRoles, guest: {} } }))
+      const offer = async (more = {}) => {
+        const { key } = await rbac.keys.create(
+          { tenantId, actor: user('adam') },
+          { name: 'Onboarding', scopes: ['team:create'], ...more },
+        )
+        const scope = { tenantId, actor: { type: 'key' as const, id: key.id } }
+        return { key, ...(await rbac.invites.create(scope, { link: {}, roles: ['guest'] })) }
+      }
+      const void_ = { code: 'invite_void' }
+      const revoked = await offer()
+      await rbac.invites.accept({ token: revoked.token, userId: 'ann' })
+      await rbac.keys.revoke({ tenantId }, revoked.key.id)
+      await expect(rbac.invites.accept({ token: revoked.token, userId: 'bob' })).rejects.toMatchObject(void_)
+      const expired = await offer({ expiresAt: clock.now() + 1000 })
+      clock.advance(1000)
+      await expect(rbac.invites.accept({ token: expired.token, userId: 'bob' })).rejects.toMatchObject(void_)
+      const orphan = await offer()
+      await rbac.members.suspend({ tenantId }, 'adam')
+      await expect(rbac.invites.accept({ token: orphan.token, userId: 'bob' })).rejects.toMatchObject(void_)
     })
 
     it('defect 7: gives no role that is gone', async () => {

@@ -5,7 +5,7 @@ import { knexStorage, migrate } from '@org/rbac/knex'
 import { defaultEventTypes } from '@org/webhooks'
 import fc from 'fast-check'
 import type { Redis } from 'ioredis'
-import { type RateLimiterAbstract, RateLimiterRedis } from 'rate-limiter-flexible'
+import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { callerOf, isWithin, parseRange } from '../src/keys/address.js'
 import { headersOf } from '../src/keys/authenticate.js'
@@ -286,6 +286,16 @@ describe('rate limits in memory', () => {
     expect(await rbac.keys.verify(secret)).toMatchObject({ valid: false, code: 'rate_limited' })
     await rbac.keys.flush()
     expect(logger.entries.find(({ message }) => message.includes('rate_limit.exceeded'))?.level).toBe('error')
+  })
+
+  it('refuse when a limiter of the host’s refuses by itself', async () => {
+    // As one with `inMemoryBlockOnConsumed`, or with points of its own.
+    const { rbac, mint, logger } = setUp({ rateLimiter: (options) => new RateLimiterMemory({ ...options, points: 2 }) })
+    const { secret } = await mint({ rateLimit: { limit: 5, windowMs: 10_000 } })
+    const found = [await rbac.keys.verify(secret), await rbac.keys.verify(secret), await rbac.keys.verify(secret)]
+    expect(found.map(({ valid }) => valid)).toEqual([true, true, false])
+    expect(found[2]).toMatchObject({ code: 'rate_limited', retryAfterMs: 10_000 })
+    expect(logger.entries.filter(({ level }) => level === 'error')).toEqual([])
   })
 
   it('are made of whole seconds', async () => {

@@ -458,6 +458,28 @@ for (const { name, missing, open } of await storages()) {
       }
     })
 
+    // SQLite and memory have one transaction that writes at a time.
+    const manyWriters = name === 'postgres' || name === 'mariadb'
+    it.runIf(manyWriters)(
+      'defect 6: no rotation in a transaction that began before brings an old secret back',
+      async () => {
+        for (const isolationLevel of ['read committed', 'repeatable read'] as const) {
+          const { key, secret } = await mint('dev', ['keys:read'])
+          const there = make(opened.second())
+          const late = opened.transaction(
+            async (tx) => {
+              await rbac.keys.get({ tenantId, tx }, key.id)
+              await there.keys.rotate(as('dev'), key.id, { overlapMs: 0 })
+              return rbac.keys.rotate({ ...as('dev'), tx }, key.id)
+            },
+            { isolationLevel },
+          )
+          await late.catch(() => {})
+          expect([isolationLevel, await allowed(secret)]).toEqual([isolationLevel, 'unknown'])
+        }
+      },
+    )
+
     it('a key that is revoked works nowhere from then on, and is not rotated back to life', async () => {
       const there = make(opened.second())
       for (let i = 0; i < 5; i++) {

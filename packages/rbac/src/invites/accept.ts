@@ -49,7 +49,7 @@ export function createAccept(deps: Deps, writer: AssignmentWriter, options: Invi
       if (await stores.members.insertOrFind(member)) {
         throw rbacErrors.already_member({ detail: 'You are on this team already; the invite stays as it is.' })
       }
-      const roles = await rolesWorth(deps, stores, invite)
+      const roles = await rolesWorth(deps, stores, invite, now)
       await use(stores, invite, scope, own, now)
       const keys = roles.map(({ key }) => key)
       const after = MemberView.parse({ ...member, roles: keys })

@@ -24,16 +24,17 @@ export interface Address {
 }
 
 /**
- * An address taken apart at its last `@`, so that `"x@acme.com"@evil.com` is evil.com's. Only ASCII letters are the same
- * in both cases before the `@`: Unicode has letters that become another's when their case is changed, and mail servers
- * deliver those to somebody else. Null for what is no address.
+ * An address taken apart at its only `@`: mailers do not agree on whose `"x@evil.com"@acme.com` is, and a proof that went
+ * to evil.com must not count for acme.com. Only ASCII letters are the same in both cases before the `@`: Unicode has
+ * letters that become another's when their case is changed, and mail servers deliver those to somebody else. Null for
+ * what is no address.
  */
 export function addressOf(text: string): Address | null {
   const trimmed = text.trim()
   const at = trimmed.lastIndexOf('@')
   const local = trimmed.slice(0, Math.max(at, 0))
   const domain = domainOf(trimmed.slice(at + 1))
-  if (local === '' || domain === null || trimmed.length > maxLength || /[\s\p{Cc}\p{Cs}]/u.test(local)) return null
+  if (local === '' || domain === null || trimmed.length > maxLength || /[\s\p{Cc}\p{Cs}@]/u.test(local)) return null
   return { normal: `${local.replace(/[A-Z]/g, (letter) => letter.toLowerCase())}@${domain}`, domain }
 }
 

@@ -1,7 +1,8 @@
 /** What a stored invite is at a moment, and what it is worth. */
-import { type DomainEvent, isProblem, type Scope } from '@org/core'
+import { type Actor, type DomainEvent, isProblem, type Scope } from '@org/core'
 import type { Deps } from '../deps.js'
 import { rbacErrors } from '../errors.js'
+import { statusOf as statusOfKey } from '../keys/schema.js'
 import { rulesOfRoles } from '../permissions/ceiling.js'
 import type { RoleBook } from '../roles/book.js'
 import type { Role } from '../roles/schema.js'
@@ -37,14 +38,16 @@ export async function rolesWorth(
   { ceiling, roles: predefined }: Pick<Deps, 'ceiling' | 'roles'>,
   stores: RbacStores,
   { tenantId, roles, invitedBy }: StoredInvite,
+  now: number,
 ): Promise<Role[]> {
   const book = predefined.with(await stores.policies.current(tenantId, { lock: true }))
   const found = roles.map(({ id }) => book.byId(id)).filter((role) => role !== null)
   if (found.length < roles.length) throw voided('A role that this invite gives is no longer there.')
   const scope: Scope = { tenantId, actor: invitedBy }
   // A role may be without rights, which nobody lacks: a member who is gone cannot let anybody in all the same.
-  if (invitedBy.type === 'user') {
-    const inviter = await stores.members.find(tenantId, invitedBy.id, { lock: true })
+  const inviterId = await whoStandsBehind(stores, tenantId, invitedBy, now)
+  if (inviterId !== null) {
+    const inviter = await stores.members.find(tenantId, inviterId, { lock: true })
     if (inviter?.status !== 'active') throw voided('Whoever made this invite is no longer on the team.')
   }
   try {
@@ -54,6 +57,14 @@ export async function rolesWorth(
     throw voided('Whoever made this invite may no longer give what it gives.')
   }
   return found
+}
+
+/** The member that an invite stands on, if by a key of theirs; null for the host's own code. */
+async function whoStandsBehind(stores: RbacStores, tenantId: string, invitedBy: Actor, now: number) {
+  if (invitedBy.type !== 'key') return invitedBy.type === 'user' ? invitedBy.id : null
+  const key = await stores.keys.find(tenantId, invitedBy.id, { lock: true })
+  if (!key || statusOfKey(key, now) !== 'active') throw voided('The API key that made this invite has ended.')
+  return key.makerId
 }
 
 function voided(why: string) {

@@ -40,9 +40,19 @@ function codeOf(error: unknown): string {
   return /^[A-Za-z][A-Za-z0-9_]{0,39}$/.test(code) ? code : 'send_failed'
 }
 
-/** What the log may know of a failure. Neither the stack nor a message that quotes the token. */
+/** How much of a token in a message is more than chance. */
+const quoteLength = 8
+
+/** What the log may know of a failure. Neither the stack nor a message that quotes any of the token. */
 function withoutToken(error: unknown, token: string): Record<string, unknown> {
   if (!(error instanceof Error)) return { code: codeOf(error) }
-  const reason = error.message.includes(token.slice('invtok_'.length)) ? undefined : error.message.slice(0, 200)
+  const reason = quotes(error.message, token) ? undefined : error.message.slice(0, 200)
   return { name: error.name, code: codeOf(error), ...(reason !== undefined && { reason }) }
+}
+
+/** Also if it was cut off, or folded as mails fold lines. */
+function quotes(message: string, token: string): boolean {
+  const unfolded = message.replace(/=?\s+/g, '')
+  const starts = Array.from({ length: token.length - quoteLength + 1 }, (_, i) => i)
+  return starts.some((start) => unfolded.includes(token.slice(start, start + quoteLength)))
 }

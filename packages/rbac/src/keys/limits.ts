@@ -47,11 +47,17 @@ export function createKeyLimits(make: MakeRateLimiter, logger: Logger) {
     async count(keyId: string, { limit, windowMs }: RateLimit): Promise<Counted | null> {
       try {
         const duration = windowMs / 1000
-        const found = await limiter.consume(`${keyId}:${duration}`, 1, { customDuration: duration })
-        const { consumedPoints, msBeforeNext } = found
-        const remaining = Math.max(0, limit - consumedPoints)
+        let refused = false
+        const consuming = limiter.consume(`${keyId}:${duration}`, 1, { customDuration: duration })
+        const { consumedPoints, msBeforeNext } = await consuming.catch((error: unknown) => {
+          // A limiter of the host's may have bounds of its own, or block in memory.
+          if (!isResult(error)) throw error
+          refused = true
+          return error
+        })
+        const remaining = refused ? 0 : Math.max(0, limit - consumedPoints)
         const state = { limit, windowMs, remaining, resetMs: Math.max(0, msBeforeNext) }
-        return { state, exceeded: consumedPoints > limit, first: consumedPoints === limit + 1 }
+        return { state, exceeded: refused || consumedPoints > limit, first: consumedPoints === limit + 1 }
       } catch (error) {
         logger.error('@org/rbac: the requests of an API key could not be counted', { keyId, error })
         return null

@@ -15,6 +15,7 @@ export interface KeyStore {
   removeAll(tenantId: string): Promise<void>
   /** One read by the hash, which is the secrets' primary key; of any tenant, also after its end. */
   bySecret(hash: string): Promise<{ key: StoredKey; secret: KeySecret } | null>
+  /** As they are now; nobody else changes them until the transaction ends. */
   secretsOf(keyId: string): Promise<KeySecret[]>
   /** These and no others. */
   setSecrets(keyId: string, secrets: readonly KeySecret[]): Promise<void>

@@ -53,7 +53,12 @@ export function knexKeys(db: Knex, prefix: string): KeyStore {
       const { secretHash, secretExpiresAt, ...key } = found.decode(row)
       return { key, secret: { hash: secretHash, keyId: key.id, expiresAt: secretExpiresAt } }
     },
-    secretsOf: (keyId) => secretTable.all((query) => query.where({ key_id: keyId }).orderBy('hash')),
+    secretsOf: (keyId) =>
+      secretTable.all((query) => {
+        const narrowed = query.where({ key_id: keyId }).orderBy('hash')
+        // A plain read in MySQL may show secrets that were ended since the transaction began, and they would be kept.
+        return dialectOf(db) === 'sqlite' ? narrowed : narrowed.forUpdate()
+      }),
     async setSecrets(keyId, rows) {
       await secretTable.remove({ keyId })
       await secretTable.insert([...rows])
