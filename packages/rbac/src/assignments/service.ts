@@ -94,8 +94,9 @@ export function createAssignments(deps: Deps, writer: AssignmentWriter): Assignm
         // Asked for the ceiling, which the host's own code does not have, and for an owner who is to stop being one.
         const isBounded = actor.type !== 'system' || expiresAt !== null
         const owned = isBounded ? await ownerRolesOf(stores, book, tenantId, userId) : []
-        const wanted = [...rulesOfRoles(book, [role], expiresAt), ...rulesOfRoles(book, owned)]
-        await ceiling.require(scope, stores, wanted, namesOf([role, ...owned]))
+        // Each by itself: what the role denies does not make an owner less.
+        const wanted = [rulesOfRoles(book, [role], expiresAt), rulesOfRoles(book, owned)]
+        await ceiling.requireEach(scope, stores, wanted, namesOf([role, ...owned]))
         const held = hasDeny(book, { roleId: role.id }) ? await stores.assignments.ofUser(tenantId, userId, locked) : []
         const shortened = held.filter(
           (one) => one.roleId === role.id && isSame(on, one.on) && endsLater(one, expiresAt),

@@ -97,7 +97,7 @@ export function memberRoutes(members: Members): Route[] {
       summary: 'Leave the team',
       can: 'authenticated',
       body: z.strictObject({}).optional(),
-      errors: [coreErrors.not_found, rbacErrors.last_owner],
+      errors: [coreErrors.not_found, rbacErrors.last_owner, rbacErrors.member_suspended],
       handler: (_input, ctx) => members.leave(ctx),
     }),
     route({

@@ -4,7 +4,7 @@ import { type AssignmentWriter, namesOf } from '../assignments/service.js'
 import type { Deps } from '../deps.js'
 import { rbacErrors } from '../errors.js'
 import type { KeyWriter } from '../keys/writer.js'
-import { unexpired } from '../permissions/authority.js'
+import { authorityOf, unexpired } from '../permissions/authority.js'
 import { rulesOfRoles } from '../permissions/ceiling.js'
 import type { RoleBook } from '../roles/book.js'
 import type { RbacStores } from '../storage/port.js'
@@ -61,7 +61,7 @@ export interface Members {
   /**
    * The acting user goes by themselves, and the keys that they made end. Emits `member.left`.
    *
-   * @throws ProblemError `not_found` if the actor is no member; `last_owner`.
+   * @throws ProblemError `not_found` if the actor is no member; `last_owner`; `member_suspended`.
    */
   leave(scope: Scope): Promise<void>
   /**
@@ -71,6 +71,10 @@ export interface Members {
    *   `exceeds_own_rights` if the actor holds less than an owner.
    */
   transferOwnership(scope: Scope, input: TransferOwnership): Promise<void>
+}
+
+function isSuspended(userId: string) {
+  return rbacErrors.member_suspended({ detail: `"${userId}" is suspended.` })
 }
 
 export function createMembers(deps: Deps, writer: AssignmentWriter, keyWriter: KeyWriter): Members {
@@ -88,7 +92,7 @@ export function createMembers(deps: Deps, writer: AssignmentWriter, keyWriter: K
   }
   const activeMember = async (stores: RbacStores, tenantId: string, userId: string): Promise<Member> => {
     const member = await existing(stores, tenantId, userId)
-    if (member.status !== 'active') throw rbacErrors.member_suspended({ detail: `"${userId}" is suspended.` })
+    if (member.status !== 'active') throw isSuspended(userId)
     return member
   }
   /** Nobody below an owner changes one. */
@@ -111,11 +115,9 @@ export function createMembers(deps: Deps, writer: AssignmentWriter, keyWriter: K
       await guardOwner(scope, stores, book, userId)
       if (status === 'active') {
         const held = await stores.assignments.ofUser(tenantId, userId, { lock: true })
-        const given = unexpired(held, runtime.clock.now()).flatMap(({ roleId, expiresAt }) => {
-          const role = book.byId(roleId)
-          return role ? rulesOfRoles(book, [role], expiresAt) : []
-        })
-        await ceiling.require(scope, stores, given, `"${userId}"`)
+        const who = { tenantId, actor: { type: 'user' as const, id: userId }, userId }
+        const { rules } = authorityOf(book, who, unexpired(held, runtime.clock.now()))
+        await ceiling.require(scope, stores, rules, `"${userId}"`)
       }
       const owners = await ownersOf(stores, book, tenantId)
       await stores.members.setStatus(tenantId, userId, status)
@@ -140,6 +142,8 @@ export function createMembers(deps: Deps, writer: AssignmentWriter, keyWriter: K
     const book = await bookOf(stores, tenantId)
     const member = await existing(stores, tenantId, userId)
     if (type === 'member.removed') await guardOwner(scope, stores, book, userId)
+    // They could come back by a link, and not be suspended.
+    else if (member.status === 'suspended') throw isSuspended(userId)
     const owners = await ownersOf(stores, book, tenantId)
     if (keysTo !== null) await activeMember(stores, tenantId, keysTo)
     const reason = type === 'member.left' ? 'member_left' : 'member_removed'

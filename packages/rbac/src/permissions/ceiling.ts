@@ -22,7 +22,7 @@ export function createCeiling({ roles, runtime }: Pick<Deps, 'roles' | 'runtime'
   return {
     /**
      * Refuses unless the actor holds all that is to be handed out: each allow under an allow that is as wide, as long
-     * and about as many rows and fields, and every deny of the actor's handed on with it. A wildcard is covered by a
+     * and about as many rows and fields, and every deny of the actor's handed on with it, for as long. A wildcard is covered by a
      * wildcard only, so that a right added to the catalog later lifts nobody above who gave it. The host's own code
      * (`system`) has no ceiling.
      *
@@ -72,10 +72,19 @@ export function lacking(held: readonly HeldRule[], wanted: readonly WantedRule[]
       rule.effect === 'allow' &&
       !(
         allows.some((own) => covers(own, rule) && lasts(own, rule)) &&
-        denies.every((own) => !overlaps(own, rule) || handedOn.some((deny) => covers(deny, own)))
+        denies.every(
+          (own) => !overlaps(own, rule) || handedOn.some((deny) => covers(deny, own) && outlasts(deny, own, rule)),
+        )
       ),
   )
   return [...new Set(missing.map(describeRule))]
+}
+
+/** What a role no longer takes away, as the rights that its members are given back, within what it denies still. */
+export function liftedBy(before: readonly Rule[], after: readonly Rule[]): WantedRule[] {
+  const denies = after.filter(({ effect }) => effect === 'deny')
+  const lifted = before.filter((rule) => rule.effect === 'deny' && !denies.some((deny) => covers(deny, rule)))
+  return lifted.length > 0 ? [...lifted.map((rule) => ({ ...rule, effect: 'allow' as const })), ...denies] : []
 }
 
 /** Whether one rule is about all that another is about. */
@@ -88,6 +97,12 @@ function covers(wide: Rule, narrow: Rule): boolean {
 
 function lasts(own: HeldRule, { expiresAt = null }: WantedRule): boolean {
   return own.expiresAt === null || (expiresAt !== null && expiresAt <= own.expiresAt)
+}
+
+/** Whether a deny that is handed on holds until the actor's own has ended, or what is allowed with it has. */
+function outlasts({ expiresAt = null }: WantedRule, own: HeldRule, allow: WantedRule): boolean {
+  if (expiresAt === null) return true
+  return [own.expiresAt, allow.expiresAt ?? null].some((end) => end !== null && end <= expiresAt)
 }
 
 /** Whether two permissions have one in common. */

@@ -5,7 +5,7 @@ import type { Deps } from '../deps.js'
 import { rbacErrors } from '../errors.js'
 import { keepOwner, ownersOf } from '../members/owners.js'
 import { unexpired } from '../permissions/authority.js'
-import { rulesOfRoles } from '../permissions/ceiling.js'
+import { liftedBy, rulesOfRoles } from '../permissions/ceiling.js'
 import type { RbacStores } from '../storage/port.js'
 import type { ReadDocument } from './document.js'
 import { type ChangedRole, changedInEffect } from './effect.js'
@@ -27,7 +27,7 @@ export interface Published {
  * Writes the next version after `before`, which must have been read with a lock, inside of `deps.change`.
  *
  * @throws ProblemError `invalid_input`; `exceeds_own_rights` if a role whose rights change has or had one that the actor
- *   lacks, or an owner would be denied something from below; `role_in_use`; `last_owner`; `policy_tests_failed`.
+ *   lacks, or no longer denies what the actor may not do, or an owner would be denied something from below; `role_in_use`; `last_owner`; `policy_tests_failed`.
  */
 export type Publish = (scope: Scope, stores: RbacStores, before: PolicyState, next: NextPolicy) => Promise<Published>
 
@@ -43,10 +43,12 @@ export function createPublish(deps: Deps, states: PolicyStates): Publish {
     changed: readonly ChangedRole[],
   ): Promise<void> {
     if ((scope.actor ?? systemActor).type === 'system') return
-    const sets = changed.flatMap(({ before, after }) => [
-      before ? rulesOfRoles(book, [before]) : [],
-      after ? rulesOfRoles(next.book, [after]) : [],
-    ])
+    const sets = changed.flatMap((role) => {
+      const before = role.before ? rulesOfRoles(book, [role.before]) : []
+      const after = role.after ? rulesOfRoles(next.book, [role.after]) : []
+      // Nobody has a role that goes: see `checkUse`.
+      return [before, after, role.after ? liftedBy(before, after) : []]
+    })
     await ceiling.requireEach(scope, stores, sets, namesOf(changed))
     const harder = changed.filter(({ before, deniesMore }) => before !== null && deniesMore).map(({ id }) => id)
     if (harder.length === 0) return
