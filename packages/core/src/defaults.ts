@@ -1,12 +1,13 @@
 /** The only file that reads the ambient clock, randomness or console. Everything else is handed a {@link Runtime}. */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { monotonicFactory } from 'ulid'
 import type { Clock, IdFactory, Logger, Random, Runtime, RuntimeOptions } from './runtime.js'
 
 export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
 
 export const systemRandom: Random = {
-  number: () => randomBytes(4).readUInt32BE() / 2 ** 32,
+  // Taken from bytes that Node has made in advance: an id asks sixteen times.
+  number: () => randomInt(2 ** 32) / 2 ** 32,
   bytes: (size) => randomBytes(size),
 }
 

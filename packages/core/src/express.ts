@@ -1,8 +1,7 @@
 /** Express 4 and 5: the route table as an `express.Router()`, and guards as middleware. */
 import { type Request, type RequestHandler, type Response, Router } from 'express'
-import type { RequestContext } from './context.js'
 import { coreErrors } from './errors.js'
-import { type GuardOptions, guard } from './http/guard.js'
+import { type Check, type GuardOptions, type GuardResult, guard } from './http/guard.js'
 import { handle } from './http/handle.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './http/message.js'
 import type { HttpModule } from './http/route.js'
@@ -34,17 +33,18 @@ export type ExpressGuardOptions = Pick<RouterOptions<Request>, 'context' | 'trus
 /** A middleware that lets a request pass when `check` does not throw. */
 export function expressGuard(
   options: ExpressGuardOptions & GuardOptions,
-  check: (context: RequestContext, request: Request, response: Response) => Promise<Record<string, string> | void>,
+  check: Check<[Request, Response]>,
 ): RequestHandler {
   const context = requireContext(options)
   return (request, response, next) => {
-    guard(new ExpressRequest(request, context), options, (found) => check(found, request, response))
-      .then((result) => {
-        if (!result.pass) return send(response, result.response, options.logger)
-        response.set(result.headers)
-        next()
-      })
-      .catch(next)
+    const finish = (result: GuardResult) => {
+      if (!result.pass) return send(response, result.response, options.logger)
+      response.set(result.headers)
+      next()
+    }
+    const result = guard(new ExpressRequest(request, context), options, (found) => check(found, request, response))
+    if (result instanceof Promise) result.then(finish).catch(next)
+    else finish(result)
   }
 }
 

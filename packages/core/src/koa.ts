@@ -1,9 +1,8 @@
 /** Koa 2 and 3: the route table as a `@koa/router` Router, and guards as middleware. */
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
-import type { RequestContext } from './context.js'
 import { coreErrors } from './errors.js'
-import { type GuardOptions, guard } from './http/guard.js'
+import { type Check, type GuardOptions, guard } from './http/guard.js'
 import { handle } from './http/handle.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './http/message.js'
 import type { HttpModule } from './http/route.js'
@@ -30,10 +29,7 @@ export function koaRouter(module: HttpModule, options: RouterOptions<Context>): 
 export type KoaGuardOptions = Pick<RouterOptions<Context>, 'context' | 'trustedOrigins'>
 
 /** A middleware that lets a request pass when `check` does not throw. */
-export function koaGuard(
-  options: KoaGuardOptions & GuardOptions,
-  check: (context: RequestContext, ctx: Context) => Promise<Record<string, string> | void>,
-): Middleware {
+export function koaGuard(options: KoaGuardOptions & GuardOptions, check: Check<[Context]>): Middleware {
   const context = requireContext(options)
   return async (ctx, next) => {
     const result = await guard(new KoaRequest(ctx, {}, context), options, (found) => check(found, ctx))

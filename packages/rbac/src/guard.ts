@@ -13,7 +13,7 @@ export interface Loaders {
 }
 
 /** Checks a context, and then the row and the fields if there are any to look at. */
-export type PermissionGuard = (context: RequestContext, load?: Loaders) => Promise<void>
+export type PermissionGuard = (context: RequestContext, load?: Loaders) => void | Promise<void>
 
 /** Which loaders a guard was given. */
 export type Given = Record<keyof Loaders, boolean>
@@ -39,12 +39,12 @@ export function permissionGuard(
   const blind = blindTo(roles, resource, action, given)
   if (blind) throw coreErrors.setup_error({ detail: `${where}: ${blind}` })
 
-  return async (context, { row: loadRow, fields: loadFields } = {}) => {
-    const { ability } = context
-    if (!loadRow && !loadFields) {
-      if (allows(ability, action, resource)) return
-      throw forbidden(action, resource)
-    }
+  return (context, load = {}) => {
+    if (load.row || load.fields) return checkLoaded(context, load)
+    if (!allows(context.ability, action, resource)) throw forbidden(action, resource)
+  }
+
+  async function checkLoaded({ ability }: RequestContext, { row: loadRow, fields: loadFields }: Loaders) {
     // Whoever may do this to no row at all is refused without a look at the database.
     if (ability.can(action, resource) !== true) throw forbidden(action, resource)
     const about: About = {}

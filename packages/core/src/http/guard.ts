@@ -7,6 +7,7 @@ import { identify, withHeaders } from './identity.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
 import { checkOrigin } from './origin.js'
 import { problemResponse } from './problem.js'
+import { when } from './when.js'
 
 /**
  * Where a request keeps who was found to ask, so that a handler behind several guards reads it without asking again. On
@@ -27,6 +28,15 @@ export function contextOf(request: IncomingMessage | { req: IncomingMessage }): 
   return (raw as Known)[contextKey]
 }
 
+/** Headers for the response of the guarded route, if there are any. */
+type Checked = Record<string, string> | void
+
+/** Throws a catalogue error to refuse. */
+export type Check<Framework extends unknown[]> = (
+  context: RequestContext,
+  ...framework: Framework
+) => Checked | Promise<Checked>
+
 export type GuardResult = { pass: true; headers: Record<string, string> } | { pass: false; response: HttpResponse }
 
 export interface GuardOptions extends Pick<RouterOptions<never>, 'trustedOrigins'> {
@@ -35,25 +45,41 @@ export interface GuardOptions extends Pick<RouterOptions<never>, 'trustedOrigins
 
 /**
  * Establishes the context and runs `check` on it. `check` throws a catalogue error to refuse, and may answer headers
- * for the response of the guarded route. Never rejects.
+ * for the response of the guarded route. Answers at once if everything is known at once. Never throws or rejects.
  */
-export async function guard(
+export function guard(
   request: HttpRequest,
   options: GuardOptions,
-  check: (context: RequestContext) => Promise<Record<string, string> | void>,
-): Promise<GuardResult> {
+  check: (context: RequestContext) => Checked | Promise<Checked>,
+): GuardResult | Promise<GuardResult> {
   let context: RequestContext | undefined
-  try {
-    checkOrigin(request, request.raw.method ?? 'GET', options.trustedOrigins)
-    context = await identify(request)
-    const headers = await check(context)
-    const known: Known = request.raw
-    known[contextKey] = context
-    if (!context.responseHeaders) return { pass: true, headers: headers ?? noHeaders }
-    return { pass: true, headers: { ...context.responseHeaders, ...headers } }
-  } catch (error) {
+  const refuse = async (error: unknown): Promise<GuardResult> => {
     await tellOfDenial(error, context, {}, options.logger)
     const response = problemResponse(error, options.logger, { url: request.raw.url })
     return { pass: false, response: withHeaders(response, context) }
   }
+  /** As `then` does: what is thrown is refused. */
+  const guarded =
+    <Value>(step: (value: Value) => GuardResult | Promise<GuardResult>) =>
+    (value: Value) => {
+      try {
+        return step(value)
+      } catch (error) {
+        return refuse(error)
+      }
+    }
+  const pass = (found: RequestContext, headers: Checked): GuardResult => {
+    const known: Known = request.raw
+    known[contextKey] = found
+    if (!found.responseHeaders) return { pass: true, headers: headers ?? noHeaders }
+    return { pass: true, headers: { ...found.responseHeaders, ...headers } }
+  }
+  const ask = guarded((found: RequestContext) => {
+    context = found
+    return when(check(found), (headers) => pass(found, headers), refuse)
+  })
+  return guarded(() => {
+    checkOrigin(request, request.raw.method ?? 'GET', options.trustedOrigins)
+    return when(identify(request), ask, refuse)
+  })(undefined)
 }

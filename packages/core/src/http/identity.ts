@@ -2,6 +2,7 @@
 import { isActor, isExternalId, type RequestContext, type RequestInfo } from '../context.js'
 import { coreErrors, isProblem } from '../errors.js'
 import type { HttpRequest, HttpResponse } from './message.js'
+import { when } from './when.js'
 
 /** Where the request came from, cut to lengths that fit a log; what the host knows better comes first. */
 export function requestInfo(request: HttpRequest, known: RequestInfo = {}): RequestInfo {
@@ -22,13 +23,21 @@ function firstOf(header: string | string[] | undefined, length: number): string 
  *
  * @throws ProblemError `unauthenticated` (401) if there is none; `setup_error` (500) if it is not one.
  */
-export async function identify(request: HttpRequest): Promise<RequestContext> {
-  let found: RequestContext | null | undefined | false
+export function identify(request: HttpRequest): RequestContext | Promise<RequestContext> {
+  const refused = (error: unknown) => complete(request, refusal(error))
+  let found: Found | Promise<Found>
   try {
-    found = (await request.identify()) as RequestContext
+    found = request.identify() as Found | Promise<Found>
   } catch (error) {
-    found = refusal(error)
+    return refused(error)
   }
+  return when(found, (context) => complete(request, context), refused)
+}
+
+/** What a host's `context` may answer, whatever its type says. */
+type Found = RequestContext | null | undefined | false
+
+function complete(request: HttpRequest, found: Found): RequestContext {
   if (!found) throw coreErrors.unauthenticated({ headers: { 'www-authenticate': 'Bearer' } })
   const broken = whatIsWrong(found)
   if (broken) throw coreErrors.setup_error({ detail: `context(req) must answer ${broken}, or null for nobody.` })

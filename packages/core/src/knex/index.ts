@@ -15,6 +15,8 @@ export {
   type Column,
   type Columns,
   columnName,
+  type Fields,
+  fieldsOf,
   flag,
   integer,
   json,

@@ -52,6 +52,20 @@ export function nullable<Value>(column: Column<Value>): Column<Value | null> {
 
 export type Columns<Row> = { readonly [Field in keyof Row]-?: Column<Row[Field]> }
 
+/** Columns with their names, worked out once for all the handles that a table is bound to. */
+export type Fields<Row> = readonly [field: keyof Row & string, name: string, column: Column<unknown>][]
+
+/** For a table that is bound often, where working out the names each time would cost as much as a small query. */
+export function fieldsOf<Row extends object>(columns: Columns<Row>): Fields<Row> {
+  return Object.entries(columns).map(([field, column]) => [
+    field as keyof Row & string,
+    columnName(field),
+    column as Column<unknown>,
+  ])
+}
+
+const isFields = <Row>(columns: Columns<Row> | Fields<Row>): columns is Fields<Row> => Array.isArray(columns)
+
 type Stored = Record<string, unknown>
 type Narrow = (query: Knex.QueryBuilder) => Knex.QueryBuilder
 type Where<Row> = Partial<Row> | Narrow
@@ -66,18 +80,14 @@ export function columnName(field: string): string {
 
 /** One table over one handle: `new KnexTable<Endpoint>(db, 'webhooks_endpoints', { id: text, … })`. */
 export class KnexTable<Row extends object> {
-  readonly #fields: [field: keyof Row & string, name: string, column: Column<unknown>][]
+  readonly #fields: Fields<Row>
 
   constructor(
     readonly db: Knex,
     readonly name: string,
-    columns: Columns<Row>,
+    columns: Columns<Row> | Fields<Row>,
   ) {
-    this.#fields = Object.entries(columns).map(([field, column]) => [
-      field as keyof Row & string,
-      columnName(field),
-      column as Column<unknown>,
-    ])
+    this.#fields = isFields(columns) ? columns : fieldsOf(columns)
   }
 
   /** Leaves out what is undefined. */
