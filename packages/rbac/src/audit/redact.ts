@@ -1,6 +1,6 @@
 /** Keeps secrets out of the log, by the names of their fields. */
 import { coreErrors } from '@org/core'
-import { Plain } from './schema.js'
+import type { Plain } from './schema.js'
 
 const redacted = '[redacted]'
 
@@ -28,6 +28,8 @@ const names = [
 /** A field whose name ends like this: `userPassword`, `client_secret`, `access-token`, `stripeApiKey`. */
 const endings = ['password', 'secret', 'secrets', 'token', 'tokens', 'apikey', 'privatekey', 'signingkey', 'secretkey']
 
+const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
+
 export type Redact = (pointer: string, content: Plain) => Plain
 
 /**
@@ -48,7 +50,9 @@ export function createRedact(more: readonly string[] = []): Redact {
   const replace = (key: string, value: unknown) => (isSecret(key, value) ? redacted : value)
   return (pointer, content) => {
     try {
-      return Plain.parse(JSON.parse(JSON.stringify(content, replace)))
+      const plain: unknown = JSON.parse(JSON.stringify(content, replace))
+      if (!isPlain(plain)) throw new TypeError('Its toJSON made something else of it')
+      return plain
     } catch (cause) {
       throw coreErrors.invalid_input({ errors: [{ pointer, detail: 'must be plain data' }], cause })
     }

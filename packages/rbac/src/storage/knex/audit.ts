@@ -1,34 +1,36 @@
-import { integer, KnexTable, nullable, oneOf, text } from '@org/core/knex'
+import { fieldsOf, integer, KnexTable, nullable, oneOf, text } from '@org/core/knex'
 import type { Knex } from 'knex'
 import { type AuditRecord, withoutWhat, withoutWho } from '../../audit/record.js'
 import type { AuditPart, AuditResource } from '../../audit/schema.js'
 import type { AuditPosition, AuditStore } from '../../audit/store.js'
 import { auditReader, likeText } from './audit-list.js'
 
+const columns = fieldsOf<AuditRecord>({
+  id: text,
+  eventId: nullable(text),
+  tenantId: text,
+  time: integer,
+  actorType: oneOf(),
+  actorId: text,
+  action: text,
+  outcome: oneOf(),
+  resourceType: nullable(text),
+  resourceId: nullable(text),
+  ip: nullable(text),
+  userAgent: nullable(text),
+  requestId: nullable(text),
+  what: nullable(text),
+  whoSalt: nullable(text),
+  whatSalt: nullable(text),
+  canonical: text,
+  contentHash: text,
+  seq: nullable(integer),
+  prevHash: nullable(text),
+  hash: nullable(text),
+})
+
 export function auditTable(db: Knex, prefix: string): KnexTable<AuditRecord> {
-  return new KnexTable<AuditRecord>(db, `${prefix}audit_entries`, {
-    id: text,
-    eventId: nullable(text),
-    tenantId: text,
-    time: integer,
-    actorType: oneOf(),
-    actorId: text,
-    action: text,
-    outcome: oneOf(),
-    resourceType: nullable(text),
-    resourceId: nullable(text),
-    ip: nullable(text),
-    userAgent: nullable(text),
-    requestId: nullable(text),
-    what: nullable(text),
-    whoSalt: nullable(text),
-    whatSalt: nullable(text),
-    canonical: text,
-    contentHash: text,
-    seq: nullable(integer),
-    prevHash: nullable(text),
-    hash: nullable(text),
-  })
+  return new KnexTable(db, `${prefix}audit_entries`, columns)
 }
 
 /** A target after the first. */
@@ -39,15 +41,17 @@ interface Target extends AuditResource {
   position: number
 }
 
+const targetColumns = fieldsOf<Target>({
+  tenantId: text,
+  time: integer,
+  entryId: text,
+  position: integer,
+  type: text,
+  id: text,
+})
+
 export function auditTargetTable(db: Knex, prefix: string): KnexTable<Target> {
-  return new KnexTable<Target>(db, `${prefix}audit_targets`, {
-    tenantId: text,
-    time: integer,
-    entryId: text,
-    position: integer,
-    type: text,
-    id: text,
-  })
+  return new KnexTable(db, `${prefix}audit_targets`, targetColumns)
 }
 
 export function knexAudit(db: Knex, prefix: string): AuditStore {
@@ -63,8 +67,13 @@ export function knexAudit(db: Knex, prefix: string): AuditStore {
   }
   return {
     async insertOrFind(record, others) {
-      const found = await table.insertOrFind(record, ['tenantId', 'eventId'])
-      if (found || others.length === 0) return found
+      // What records no event can be there only once.
+      if (record.eventId === null) await table.insert(record)
+      else {
+        const found = await table.insertOrFind(record, ['tenantId', 'eventId'])
+        if (found) return found
+      }
+      if (others.length === 0) return null
       const { tenantId, time, id: entryId } = record
       await targets.insert(others.map((target, i) => ({ tenantId, time, entryId, position: i + 1, ...target })))
       return null

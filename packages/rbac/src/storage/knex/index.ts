@@ -27,16 +27,35 @@ export function knexStorage(knex: Knex, { prefix = defaultPrefix }: KnexStorageO
   return knexUnitOfWork(knex, {
     prefix,
     migrateFrom: '@org/rbac/knex',
+    // Made when they are asked for: most transactions need one or two of them, and making them all costs as much as an insert.
     bind: (db) => ({
-      tenants: knexTenants(db, prefix),
-      members: knexMembers(db, prefix),
-      assignments: knexAssignments(db, prefix),
-      invites: knexInvites(db, prefix),
-      policies: knexPolicies(db, prefix),
-      keys: knexKeys(db, prefix),
-      audit: knexAudit(db, prefix),
-      auditChain: knexAuditChain(db, prefix),
-      idempotency: knexIdempotency(db, prefix),
+      get tenants() {
+        return knexTenants(db, prefix)
+      },
+      get members() {
+        return knexMembers(db, prefix)
+      },
+      get assignments() {
+        return knexAssignments(db, prefix)
+      },
+      get invites() {
+        return knexInvites(db, prefix)
+      },
+      get policies() {
+        return knexPolicies(db, prefix)
+      },
+      get keys() {
+        return knexKeys(db, prefix)
+      },
+      get audit() {
+        return knexAudit(db, prefix)
+      },
+      get auditChain() {
+        return knexAuditChain(db, prefix)
+      },
+      get idempotency() {
+        return knexIdempotency(db, prefix)
+      },
     }),
   })
 }
