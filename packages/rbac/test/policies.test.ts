@@ -344,6 +344,24 @@ for (const { name, missing, open } of await storages()) {
         expect(results.at(-1)?.explanation).toMatchObject({ reason: 'depends', wouldAllow: ['owner', 'chief'] })
       })
 
+      it('does not run tests over more rules than a request is worth', async () => {
+        const rules = Array.from({ length: 400 }, (_, i) => ({
+          ...{ effect: 'allow' as const, permission: 'posts:update', when: { id: String(i) } },
+        }))
+        const heirs = Array.from({ length: 10 }, (_, i) => [`heir${i}`, { inherits: ['base'] }] as const)
+        const test = { permission: 'posts:update', roles: heirs.map(([key]) => key), expect: 'deny' as const }
+        const document = (count: number) => ({
+          roles: { base: { rules }, ...Object.fromEntries(heirs) },
+          tests: Array.from({ length: count }, (_, i) => ({ ...test, name: String(i) })),
+        })
+        expect(await rbac.policies.test(scope(), { document: document(5) })).toMatchObject({ passed: 5 })
+        const refused = { code: 'invalid_input', errors: [{ pointer: '/document/tests' }] }
+        await expect(rbac.policies.test(scope(), { document: document(6) })).rejects.toMatchObject(refused)
+        await expect(rbac.policies.draft(scope(), document(6))).rejects.toMatchObject({
+          errors: [{ pointer: '/tests' }],
+        })
+      })
+
       it('is refused while somebody has a role that goes', async () => {
         await put({ roles: { editor, helper: { permissions: ['posts:read'] } } })
         await give('ann', 'editor')

@@ -1,6 +1,7 @@
 /** What somebody could do under another policy, on every storage. */
 import { fakeClock, type OpenTarget, recordingLogger } from '@org/core/testing'
 import { createRbac, defineResources, type PolicyDocument, predefinedResources, type RbacStorage } from '@org/rbac'
+import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { storages } from './storages.js'
 
@@ -68,6 +69,48 @@ for (const { name, missing, open } of await storages()) {
       expect(await ask(own)).toMatchObject({ allowed: true, userId: 'bob' })
       expect(await ask({ ...own, roles: ['developer'] })).toMatchObject({ allowed: false, roles: ['developer'] })
       expect(await ask({ roles: ['chief', 'developer'], document: third })).toMatchObject({ allowed: true })
+    })
+
+    it('names after a no just the roles that would each allow it', async () => {
+      const some = <T>(values: readonly T[]) => fc.subarray([...values])
+      const Rule = fc.record(
+        {
+          effect: fc.constantFrom('allow' as const, 'deny' as const),
+          permission: fc.constantFrom('posts:update', 'posts:*', '*:update', '*', 'posts:read'),
+          when: fc.constantFrom({ authorId: { var: 'userId' as const } }, { authorId: 'eve' }),
+          fields: fc.constantFrom(['title'], ['title', 'body']),
+        },
+        { requiredKeys: ['effect', 'permission', 'when'] },
+      )
+      const keys = ['r0', 'r1', 'r2', 'r3']
+      const Definition = (i: number) =>
+        fc.record({
+          inherits: some(keys.slice(0, i)),
+          permissions: some(['posts:update', 'posts:*', 'posts:read'] as const),
+          rules: fc.array(Rule, { maxLength: 3 }),
+        })
+      const About = fc.record(
+        {
+          row: fc.constantFrom({ authorId: 'bob' }, { authorId: 'eve' }),
+          fields: some(['title', 'body']).filter((all) => all.length > 0),
+        },
+        { requiredKeys: [] },
+      )
+      const definitions = fc.tuple(...keys.map((_, i) => Definition(i)))
+      await fc.assert(
+        fc.asyncProperty(definitions, About, async (all, about) => {
+          const document = { roles: Object.fromEntries(keys.map((key, i) => [key, all[i]])) }
+          const ask = (roles: string[]) =>
+            rbac.simulate({ tenantId, ...update, ...about, userId: 'bob', roles, document } as never)
+          const { wouldAllow } = await ask(['read_only'])
+          const expected: string[] = []
+          for (const role of ['owner', 'admin', 'developer', 'billing', 'read_only', ...keys]) {
+            if ((await ask([role])).allowed) expected.push(role)
+          }
+          expect(wouldAllow).toEqual(expected)
+        }),
+        { numRuns: 60 },
+      )
     })
 
     it('knows who is suspended, and whose role has ended', async () => {

@@ -3,11 +3,12 @@ import type { About } from '@org/core'
 import { allows } from '@org/core'
 import type { Access } from '../access.js'
 import type { Assignment } from '../assignments/schema.js'
-import type { RoleBook } from '../roles/book.js'
+import { ownRules, type RoleBook } from '../roles/book.js'
+import type { Role } from '../roles/schema.js'
 import { createAbility, type RuleOrigins } from './ability.js'
 import type { Authority } from './authority.js'
-import { authorityOf } from './authority.js'
 import type { Catalog } from './catalog.js'
+import { matchesPermission } from './permission.js'
 import type { HeldRule } from './rule.js'
 import type { Explanation, Ground } from './schema.js'
 
@@ -41,7 +42,9 @@ export function explain(catalog: Catalog, asked: Case): Explanation {
     return held ? [{ held, match: matchOf(rule, about) }] : []
   })
   // CASL's order is from the rule that decides first; people read in the order in which roles were given.
-  const inOrder = [...bearing].sort((a, b) => authority.rules.indexOf(a.held) - authority.rules.indexOf(b.held))
+  const places = new Map(authority.rules.map((rule, place) => [rule, place]))
+  const place = (rule: HeldRule) => places.get(rule) ?? 0
+  const inOrder = [...bearing].sort((a, b) => place(a.held) - place(b.held))
   const matching = inOrder.filter(({ match }) => match === 'yes').map(({ held }) => groundOf(held))
   const decisive = bearing.find(({ held, match }) => match === 'yes' || (match === 'depends' && held.effect === 'deny'))
   const depends = !allowed && bearing.some(({ match }) => match === 'depends')
@@ -60,21 +63,38 @@ export function explain(catalog: Catalog, asked: Case): Explanation {
   }
 }
 
-/** The keys of the roles that would each, by itself, allow this to somebody. */
+/**
+ * The keys of the roles that would each, by itself, allow this to somebody. Each role's own rules are compiled once,
+ * however many roles inherit them.
+ */
 function rolesThatAllow(
   catalog: Catalog,
   book: RoleBook,
-  { tenantId, actor, userId }: Authority,
+  { tenantId, userId }: Authority,
   { resource, action, about }: Pick<Case, 'resource' | 'action' | 'about'>,
 ): string[] {
-  const given = { tenantId, userId, on: null, expiresAt: null, createdAt: 0 }
+  const held = book.every().flatMap((role) => {
+    const via = { assignmentId: null, role: role.id, path: [] }
+    const bearing = ownRules(role).filter(({ permission }) => matchesPermission(permission, resource, action))
+    return bearing.map((rule): HeldRule => ({ ...rule, via, expiresAt: null }))
+  })
+  const { ability, origins } = createAbility(catalog, { rules: held, tenantId, userId })
+  const compiled = ability.possibleRulesFor(action, resource)
+  const byRole = new Map<string, (typeof compiled)[number][]>()
+  for (const rule of compiled) {
+    const id = origins.get(rule.origin)?.via.role ?? ''
+    const own = byRole.get(id)
+    if (own) own.push(rule)
+    else byRole.set(id, [rule])
+  }
+  const mayWith = (role: Role) => {
+    const rules = book.lineOf(role).flatMap(([{ id }]) => byRole.get(id) ?? [])
+    const inOrder = [...rules.filter(({ inverted }) => inverted), ...rules.filter(({ inverted }) => !inverted)]
+    return allows({ can: () => false, possibleRulesFor: () => inOrder }, action, resource, about)
+  }
   return book
     .all()
-    .filter((role) => {
-      const assignment = { ...given, id: '', role: role.key, roleId: role.id }
-      const { ability } = createAbility(catalog, authorityOf(book, { tenantId, actor, userId }, [assignment]))
-      return allows(ability, action, resource, about)
-    })
+    .filter(mayWith)
     .map(({ key }) => key)
 }
 

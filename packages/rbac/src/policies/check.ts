@@ -10,6 +10,8 @@ import type { PolicyTest } from './schema.js'
 
 /** The most rules that a role has, with those that it inherits: every check of its holders walks through them. */
 const maxRules = 1000
+/** The most rules that the tests of a document stand on together: publishing runs them all while the tenant is locked. */
+const maxTestedRules = 20_000
 
 export interface Checked {
   catalog: Catalog
@@ -51,16 +53,26 @@ function* faultsOfRoles({ catalog, predefined, before, roles }: Checked): Genera
 }
 
 function* faultsOfTests({ catalog, predefined, roles, tests }: Checked): Generator<FieldError> {
-  const own = new Set(roles.map(({ key }) => key))
+  const own = new Map(roles.map((role) => [role.key, role]))
+  const known = (key: string) => predefined.get(key) ?? own.get(key) ?? null
+  const counts = new Map<string, number>()
+  let tested = 0
   for (const [i, { roles: keys, permission }] of tests.entries()) {
     for (const [j, key] of keys.entries()) {
-      if (predefined.get(key) || own.has(key)) continue
+      const role = known(key)
+      const count = role ? (counts.get(key) ?? countOf(role, known)) : 0
+      counts.set(key, count)
+      tested += count
+      if (role) continue
       yield { pointer: `/tests/${i}/roles/${j}`, detail: `there is no role "${key}"` }
     }
     const { resource = '', action = '' } = parsePermission(permission) ?? {}
     if (resource !== '*' && action !== '*' && catalog.has(resource, action)) continue
     const detail = catalog.whatIsWrong(permission) ?? `"${permission}" is not one permission; write "resource:action"`
     yield { pointer: `/tests/${i}/permission`, detail }
+  }
+  if (tested > maxTestedRules) {
+    yield { pointer: '/tests', detail: `name roles of more than ${maxTestedRules} rules, counted once for each test` }
   }
 }
 

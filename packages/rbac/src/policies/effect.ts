@@ -1,7 +1,7 @@
 /** What a role is worth, and whether it is worth the same under another version. */
 import canonicalize from 'canonicalize'
 import type { Rule } from '../permissions/rule.js'
-import type { RoleBook } from '../roles/book.js'
+import { ownRules, type RoleBook } from '../roles/book.js'
 import type { Role } from '../roles/schema.js'
 
 /** A role that is worth something else from one version to another, by its id. */
@@ -17,7 +17,7 @@ export interface ChangedRole {
 
 /** The roles whose rules differ, their own or what they inherit; also those that come and go. */
 export function changedInEffect(before: RoleBook, after: RoleBook): ChangedRole[] {
-  const rulesOf = ownRules()
+  const rulesOf = writtenOut()
   const [worthBefore, worthAfter] = [worthUnder(before, rulesOf), worthUnder(after, rulesOf)]
   const ids = new Set([...before.every(), ...after.every()].map(({ id }) => id))
   return [...ids].flatMap((id) => {
@@ -34,13 +34,12 @@ export function changedInEffect(before: RoleBook, after: RoleBook): ChangedRole[
 type Worth = ReadonlyMap<string, Rule['effect']>
 
 /** Each role's own rules are written out once, however many inherit them. */
-function ownRules(): (role: Role) => Worth {
+function writtenOut(): (role: Role) => Worth {
   const known = new Map<Role, Worth>()
   return (role) => {
     const found = known.get(role)
     if (found) return found
-    const plain = role.permissions.map((permission): Rule => ({ effect: 'allow', permission }))
-    const made = new Map([...plain, ...role.rules].map((rule) => [canonicalize(rule) ?? '', rule.effect]))
+    const made = new Map(ownRules(role).map((rule) => [canonicalize(rule) ?? '', rule.effect]))
     known.set(role, made)
     return made
   }

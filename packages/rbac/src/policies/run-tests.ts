@@ -56,7 +56,7 @@ export function runTests(
   const results = tests.map(({ name, roles, permission, userId = somebody, expect: expected, row, fields }) => {
     const { resource = '', action = '' } = parsePermission(permission) ?? {}
     const asked = { tenantId, userId, resource, action, about: { row, fields } }
-    const held = assumed(book, tenantId, userId, roles)
+    const held = assumed(book, tenantId, userId, [...new Set(roles)])
     const brief = explainUnder(catalog, book, asked, held, { hints: none })
     const got: PolicyTest['expect'] = brief.allowed ? 'allow' : 'deny'
     const ok = got === expected

@@ -14,6 +14,11 @@ export interface PublishedRoles {
   roles: readonly Role[]
 }
 
+/** What a role says itself. */
+export function ownRules({ permissions, rules }: Role): Rule[] {
+  return [...permissions.map((permission): Rule => ({ effect: 'allow', permission })), ...rules]
+}
+
 export class RoleBook {
   /** The version of the tenant's policy; 0 if it has none. */
   readonly policyVersion: number
@@ -73,18 +78,22 @@ export class RoleBook {
   resolve(role: Role): readonly ResolvedRule[] {
     let found = this.#resolved.get(role.id)
     if (!found) {
-      found = [...this.#walk(role, [], new Set())]
+      found = this.lineOf(role).flatMap(([one, path]) => ownRules(one).map((rule) => ({ ...rule, path })))
       this.#resolved.set(role.id, found)
     }
     return found
   }
 
-  *#walk(role: Role, above: readonly string[], seen: Set<string>): Generator<ResolvedRule> {
+  /** A role and those that it inherits from, each once, with the way there. */
+  lineOf(role: Role): (readonly [role: Role, path: readonly string[]])[] {
+    return [...this.#walk(role, [], new Set())]
+  }
+
+  *#walk(role: Role, above: readonly string[], seen: Set<string>): Generator<readonly [Role, readonly string[]]> {
     if (seen.has(role.id)) return
     seen.add(role.id)
     const path = [...above, role.key]
-    for (const permission of role.permissions) yield { effect: 'allow', permission, path }
-    for (const rule of role.rules) yield { ...rule, path }
+    yield [role, path]
     for (const key of role.inherits) {
       const parent = this.get(key)
       if (parent) yield* this.#walk(parent, path, seen)
