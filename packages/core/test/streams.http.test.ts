@@ -28,6 +28,9 @@ interface Watch {
   made: number
   ended: Promise<void>
   end(): void
+  /** For a source that waits before its first part. */
+  opened: Promise<void>
+  open(): void
 }
 
 function watch(): Watch {
@@ -35,7 +38,11 @@ function watch(): Watch {
   const ended = new Promise<void>((resolve) => {
     end = resolve
   })
-  return { made: 0, ended, end }
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { made: 0, ended, end, opened, open }
 }
 
 function streamsModule(logger: ReturnType<typeof recordingLogger>, watched: () => Watch): HttpModule {
@@ -71,7 +78,20 @@ function streamsModule(logger: ReturnType<typeof recordingLogger>, watched: () =
       streams: ['text/csv', 'application/octet-stream'],
       handler: async () => answer(),
     })
+  async function* late() {
+    const seen = watched()
+    seen.made++
+    try {
+      await seen.opened
+      yield part
+    } finally {
+      seen.end()
+      // biome-ignore lint/correctness/noUnsafeFinally: a source may fail at this as at anything.
+      throw new Error('the cursor cannot be closed')
+    }
+  }
   const routes = [
+    streamed('late', () => ({ contentType: 'text/csv', body: late() })),
     streamed('lines', () => ({ contentType: 'text/csv', fileName: 'notes "é".csv', body: lines() })),
     streamed('none', () => ({ contentType: 'text/csv', body: (async function* () {})() })),
     streamed('endless', () => ({ contentType: 'application/octet-stream', body: endless() })),
@@ -176,6 +196,25 @@ for (const target of httpTargets().filter(({ name }) => name.includes('without')
       request.destroy()
       await seen.ended
       expect(logger.entries).toEqual([])
+    })
+
+    it('end without a trace when the client is gone before the first part, also if the source fails at that', async () => {
+      const rejected: unknown[] = []
+      const reject = (error: unknown) => void rejected.push(error)
+      process.on('unhandledRejection', reject)
+      const request = get(`${server.url}/late`)
+      request.on('error', () => {})
+      const turns = async (n: number) => {
+        for (let turn = 0; turn < n; turn++) await new Promise(setImmediate)
+      }
+      while (seen.made === 0) await turns(1)
+      request.destroy()
+      await turns(200)
+      seen.open()
+      await seen.ended
+      await turns(20)
+      process.off('unhandledRejection', reject)
+      expect(rejected).toEqual([])
     })
 
     it('destroy the socket when the source fails midway, and log why', async () => {

@@ -1,4 +1,5 @@
 /** From the host's own sign-in to a request context. */
+import type { IncomingHttpHeaders } from 'node:http'
 import {
   type Ability,
   type Actor,
@@ -38,7 +39,7 @@ export function createContext(
   authenticate: Authenticate,
   onDenied: OnDenied,
 ) {
-  const ofKey = oncePerRequest(async ({ apiKey, userAgent, requestId, tx }, ip) => {
+  const ofKey = oncePerRequest(async ({ apiKey, ip, userAgent, requestId, tx }) => {
     const found = await authenticate(apiKey, { ip, userAgent, requestId, tx }, onDenied)
     if (!found) return null
     const { tenantId, actor } = found
@@ -52,8 +53,9 @@ export function createContext(
     async (request) => {
       const answer = identify(request)
       const identity = answer !== null && typeof answer === 'object' && 'then' in answer ? await answer : answer
-      if (identity === null || identity === undefined) return null
-      if ('apiKey' in identity) return ofKey(request, identity)
+      // From JavaScript, also what `&&` leaves of nobody, and a header that is not there or is there twice.
+      if (!identity) return null
+      if ('apiKey' in identity) return typeof identity.apiKey === 'string' ? ofKey(request, identity) : null
       const { userId, tenantId = defaultTenantId, ip, userAgent, requestId, tx } = identity
       if (!isExternalId(userId)) throw wrongId('userId')
       if (!isExternalId(tenantId)) throw wrongId('tenantId')
@@ -80,18 +82,20 @@ function wrongId(name: string) {
   return coreErrors.setup_error({ detail: `${detail} Answer null if nobody is signed in.` })
 }
 
-type AskKey = (identity: KeyIdentity, ip: string | undefined) => Promise<RequestContext | null>
+type AskKey = (identity: KeyIdentity) => Promise<RequestContext | null>
 
 /** A request that passes several guards and a router is one request to its key's limit. */
 function oncePerRequest(ask: AskKey): (request: unknown, identity: KeyIdentity) => Promise<RequestContext | null> {
   const asked = new WeakMap<object, { from: unknown[]; answer: Promise<RequestContext | null> }>()
   return (request, identity) => {
-    const { ip = addressOf(request) } = identity
     const raw = rawOf(request)
+    const { ip = addressOf(request) } = identity
     const from = [identity.apiKey, identity.tx, ip]
     const earlier = raw && asked.get(raw)
     if (earlier?.from.every((part, i) => part === from[i])) return earlier.answer
-    const answer = ask(identity, ip)
+    // A key that is refused is noted as well, with where it came from.
+    const { userAgent = headerOf(raw, 'user-agent', 512), requestId = headerOf(raw, 'x-request-id', 128) } = identity
+    const answer = ask({ ...identity, ip, userAgent, requestId })
     if (raw) asked.set(raw, { from, answer })
     return answer
   }
@@ -108,4 +112,10 @@ function rawOf(request: unknown): object | null {
   if (typeof request !== 'object' || request === null) return null
   const inner = 'req' in request ? request.req : null
   return typeof inner === 'object' && inner !== null && 'headers' in inner ? inner : request
+}
+
+function headerOf(raw: object | null, name: string, length: number): string | undefined {
+  const headers = raw && 'headers' in raw ? (raw.headers as IncomingHttpHeaders | null) : null
+  const value = headers?.[name]
+  return typeof value === 'string' ? value.slice(0, length) : undefined
 }

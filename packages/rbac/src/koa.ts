@@ -48,7 +48,7 @@ export function requirePermission<R extends Resources, Resource extends Resource
 }
 
 export interface ApiKeyAuthOptions extends Pick<KoaGuardOptions, 'trustedOrigins'> {
-  /** The only header that is read; unless told, `Authorization: Bearer …` and `X-Api-Key`. */
+  /** The only header that is read, `Authorization` by its Bearer scheme; unless told, that one and `X-Api-Key`. */
   header?: string
 }
 

@@ -298,6 +298,26 @@ describe('rate limits in memory', () => {
     expect(logger.entries.filter(({ level }) => level === 'error')).toEqual([])
   })
 
+  it('wait no longer than half a second for a store that hangs, and refuse nobody', async () => {
+    const never = () => new Promise<never>(() => {})
+    const { rbac, mint, logger } = setUp({ rateLimiter: () => ({ consume: never, get: never }) })
+    const { secret } = await mint({ rateLimit: { limit: 1, windowMs: 1000 } })
+    const inTime = async <T>(work: Promise<T>) => {
+      let answer: T | 'none' = 'none'
+      void work.then((found) => {
+        answer = found
+      })
+      for (let i = 0; i < 11; i++) await vi.advanceTimersByTimeAsync(50)
+      return answer
+    }
+    expect(await inTime(rbac.keys.verify(secret))).toMatchObject({ valid: true, rateLimit: null })
+    expect(logger.entries.map(({ level }) => level)).toEqual(['error'])
+    const request = { headers: { 'user-agent': 'curl' }, ip: '192.0.2.1' }
+    const known = rbac.context(() => ({ apiKey: secret }))(request)
+    for (let i = 0; i < 22; i++) await vi.advanceTimersByTimeAsync(50)
+    expect(await inTime(known)).toMatchObject({ tenantId })
+  })
+
   it('are made of whole seconds', async () => {
     const { mint } = setUp()
     for (const rateLimit of [

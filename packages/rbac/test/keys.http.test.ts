@@ -132,6 +132,14 @@ for (const target of httpTargets()) {
       expect((await ask(null, 'GET /me', bearer(body.secret))).status).toBe(401)
     })
 
+    it('take what is no identity for nobody', async () => {
+      // As JavaScript has it, for a header that is not there or is there twice.
+      for (const identity of [undefined, null, false, '', 0, { apiKey: undefined }, { apiKey: ['a', 'b'] }]) {
+        const found = rbac.context(() => identity as unknown as null)({ headers: {} })
+        expect([identity, await found]).toEqual([identity, null])
+      }
+    })
+
     it('take a key where they take a session, with the rights of the key', async () => {
       const { key, secret } = await rbac.keys.create(
         { tenantId, actor: { type: 'user', id: 'olga' } },
@@ -170,6 +178,7 @@ for (const target of httpTargets()) {
     let events: DomainEvent[]
     let server: HttpServer
     let proxied: boolean
+    let header: string | undefined
     const ask = client(() => server.url)
     const mint = (scopes = ['keys:read'], more = {}) =>
       rbac.keys.create({ tenantId, actor: { type: 'user', id: 'olga' } }, { name: 'CI', scopes, ...more })
@@ -178,7 +187,7 @@ for (const target of httpTargets()) {
       target.listen({
         express(app, prefix) {
           app.set('trust proxy', proxied)
-          app.use(prefix || '/', apiKeyAuth(rbac))
+          app.use(prefix || '/', apiKeyAuth(rbac, header === undefined ? {} : { header }))
           const context = (req: Request) => contextOf(req) ?? null
           app.get(`${prefix}/own`, (req, res) => void res.json({ actor: contextOf(req)?.actor }))
           app.get(`${prefix}/keys`, requirePermission(rbac, 'keys', 'read', { context }), (_req, res) => {
@@ -192,7 +201,7 @@ for (const target of httpTargets()) {
         },
         koa(app, prefix) {
           app.proxy = proxied
-          app.use(apiKeyOnKoa(rbac))
+          app.use(apiKeyOnKoa(rbac, header === undefined ? {} : { header }))
           const router = new Router()
           const context = (ctx: Context) => contextOf(ctx) ?? null
           router.get(`${prefix}/own`, (ctx) => {
@@ -213,6 +222,7 @@ for (const target of httpTargets()) {
       logger.entries.length = 0
       ;({ rbac, events } = await team())
       proxied = false
+      header = undefined
       server = await listen()
     })
     afterEach(() => server.close())
@@ -230,6 +240,22 @@ for (const target of httpTargets()) {
       expect([refused.status, refused.body.code]).toEqual([403, 'forbidden'])
     })
 
+    it('reads only the header that it is told, the standard one by its scheme', async () => {
+      const { secret } = await mint()
+      const bearer = { authorization: `bearer ${secret}` }
+      const status = async (headers: Record<string, string>) => (await ask(null, 'GET /own', { headers })).status
+      for (const [name, good, bad] of [
+        ['Authorization', bearer, { 'x-api-key': secret }],
+        ['X-Gateway-Key', { 'x-gateway-key': secret }, bearer],
+      ] as [string, Record<string, string>, Record<string, string>][]) {
+        await server.close()
+        header = name
+        server = await listen()
+        expect([name, await status(good), await status(bad)]).toEqual([name, 200, 401])
+        expect(await status({ 'x-gateway-key': `Bearer ${secret}`, authorization: secret })).toBe(401)
+      }
+    })
+
     it('says no more than 401, whatever is wrong with a key', async () => {
       const revoked = await mint()
       await rbac.keys.revoke({ tenantId }, revoked.key.id)
@@ -239,7 +265,8 @@ for (const target of httpTargets()) {
         ...[{ 'x-api-key': revoked.secret }, { 'x-api-key': foreign }, { authorization: 'Bearer x.y.z' }],
         ...[{ authorization: 'Basic eDp5' }, { 'x-api-key': '' }, {}],
       ] as Record<string, string>[]) {
-        const { status, body, headers: sent } = await ask(null, 'GET /own', { headers })
+        const traced = { ...headers, 'user-agent': 'thief/1.0', 'x-request-id': 'req 7' }
+        const { status, body, headers: sent } = await ask(null, 'GET /own', { headers: traced })
         expect(sent.get('www-authenticate')).toBe('Bearer')
         answers.push(JSON.stringify([status, body]))
       }
@@ -248,6 +275,7 @@ for (const target of httpTargets()) {
       const { data } = await rbac.audit.query({ tenantId }, { action: 'access.denied' })
       expect(data).toHaveLength(1)
       expect(data[0]).toMatchObject({ actor: { type: 'key', id: revoked.key.id }, data: { code: 'revoked' } })
+      expect(data[0]).toMatchObject({ ip: expect.any(String), userAgent: 'thief/1.0', requestId: 'req 7' })
       expect(JSON.stringify(logger.entries)).not.toContain(revoked.secret)
     })
 

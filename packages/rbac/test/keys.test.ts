@@ -152,6 +152,15 @@ for (const { name, missing, open } of await storages()) {
       broken = false
       await counted.keys.flush()
       expect(await lastUsedAt()).toBe(first + 60_000)
+      // A clock that is put back does not stop it.
+      const before = writes
+      clock.advance(-day)
+      await use()
+      await counted.keys.flush()
+      expect(writes).toBe(before + 1)
+      clock.advance(1000)
+      await use()
+      expect(writes).toBe(before + 1)
     })
 
     it('defect 6: refuses more scopes than the maker has, and no scopes at all', async () => {

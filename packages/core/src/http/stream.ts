@@ -17,8 +17,9 @@ export interface StreamedBody {
 
 type Part = string | Uint8Array
 
-/** A body under way, which can be told to end. */
+/** A body under way. */
 export interface StreamedParts extends AsyncIterableIterator<Part> {
+  /** Tells the source to end. Never rejects: nobody is left who could be told, and unheard it would end the process. */
   return(): Promise<IteratorResult<Part>>
 }
 
@@ -79,7 +80,9 @@ function resumed(first: IteratorResult<Part>, source: AsyncIterator<Part>): Stre
       }
     },
     async return() {
-      if (!ended) await source.return?.()
+      try {
+        if (!ended) await source.return?.()
+      } catch {}
       ended = true
       return { done: true, value: undefined }
     },

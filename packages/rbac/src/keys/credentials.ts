@@ -15,9 +15,10 @@ export function apiKeyOf(headers: IncomingHttpHeaders): string | undefined {
 
 /** Whatever a request sends where only a key can be meant. */
 export function credentialOf(headers: IncomingHttpHeaders, header: string | undefined): string | undefined {
-  if (header !== undefined) return one(headers[header.toLowerCase()])
+  const name = header?.toLowerCase()
   const [, token] = bearer.exec(headers.authorization ?? '') ?? []
-  return token ?? one(headers['x-api-key'])
+  if (name === 'authorization') return token
+  return name === undefined ? (token ?? one(headers['x-api-key'])) : one(headers[name])
 }
 
 function one(value: string | string[] | undefined): string | undefined {

@@ -7,7 +7,7 @@ import type { RateLimit } from './schema.js'
 export type RateLimiter = Pick<RateLimiterAbstract, 'consume' | 'get'>
 
 /**
- * Makes a limiter where counters are kept: `(options) => new RateLimiterRedis({ ...options, storeClient })`. In the
+ * Makes a limiter where counters are kept: `(options) => new RateLimiterRedis({ ...options, storeClient, rejectIfRedisNotReady: true })`. In the
  * memory of the process unless told, where each process counts for itself.
  */
 export type MakeRateLimiter = (options: {
@@ -18,6 +18,9 @@ export type MakeRateLimiter = (options: {
 }) => RateLimiter
 
 export const memoryLimiter: MakeRateLimiter = (options) => new RateLimiterMemory(options)
+
+/** How long a request waits for a counter, in milliseconds. */
+const patience = 500
 
 /** Where a key stands in its window. */
 export interface RateLimitState extends RateLimit {
@@ -36,8 +39,8 @@ export interface Counted {
 
 /**
  * Counts in windows that begin with a first request and end on time, whatever comes in between: steady traffic never
- * holds one open. A store that cannot be reached refuses nobody, and the logger is told: who may do what does not depend
- * on it.
+ * holds one open. A store that cannot be reached, or does not answer in time, refuses nobody, and the logger is told:
+ * who may do what does not depend on it.
  */
 export function createKeyLimits(make: MakeRateLimiter, logger: Logger) {
   // Each key has a limit of its own, so that the counting is the limiter's and the comparing is ours.
@@ -49,7 +52,7 @@ export function createKeyLimits(make: MakeRateLimiter, logger: Logger) {
         const duration = windowMs / 1000
         let refused = false
         const consuming = limiter.consume(`${keyId}:${duration}`, 1, { customDuration: duration })
-        const { consumedPoints, msBeforeNext } = await consuming.catch((error: unknown) => {
+        const { consumedPoints, msBeforeNext } = await inTime(consuming).catch((error: unknown) => {
           // A limiter of the host's may have bounds of its own, or block in memory.
           if (!isResult(error)) throw error
           refused = true
@@ -84,7 +87,7 @@ export function createFailures(make: MakeRateLimiter, { limit, windowMs }: RateL
     async blockedFor(caller: string, hash: string): Promise<number> {
       if (known.has(hash)) return 0
       try {
-        const found = await limiter.get(caller)
+        const found = await inTime(limiter.get(caller))
         return found && found.consumedPoints >= limit ? Math.max(0, found.msBeforeNext) : 0
       } catch (error) {
         failed(error)
@@ -94,7 +97,7 @@ export function createFailures(make: MakeRateLimiter, { limit, windowMs }: RateL
     async count(caller: string, hash: string): Promise<void> {
       known.delete(hash)
       try {
-        await limiter.consume(caller, 1)
+        await inTime(limiter.consume(caller, 1))
       } catch (error) {
         if (!isResult(error)) failed(error)
       }
@@ -106,6 +109,19 @@ export function createFailures(make: MakeRateLimiter, { limit, windowMs }: RateL
       const [oldest] = known
       if (oldest !== undefined) known.delete(oldest)
     },
+  }
+}
+
+/** Rejects if the store does not answer: clients of Redis may keep what is asked until it is back. */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${patience} ms`)), patience)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

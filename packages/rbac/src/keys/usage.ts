@@ -42,7 +42,8 @@ export function createUsage({ storage, runtime }: Pick<Deps, 'storage' | 'runtim
     note(id: string, mayWrite: boolean): void {
       const now = clock.now()
       pending.set(id, now)
-      if (mayWrite && now - flushedAt >= interval) inBackground(write())
+      // Also when the clock was put back.
+      if (mayWrite && Math.abs(now - flushedAt) >= interval) inBackground(write())
     },
     /** Writes down what there is, and waits for whatever is under way. */
     async flush(): Promise<void> {

@@ -63,7 +63,9 @@ export async function byHand(rbac: Rbac, secret: string, ip: string) {
 export function sharedLimits(knex: Knex, redis: Redis) {
   const rbac = createRbac({
     storage: knexStorage(knex),
-    keys: { rateLimiter: (options) => new RateLimiterRedis({ ...options, storeClient: redis }) },
+    keys: {
+      rateLimiter: (options) => new RateLimiterRedis({ ...options, storeClient: redis, rejectIfRedisNotReady: true }),
+    },
   })
   return rbac
 }
