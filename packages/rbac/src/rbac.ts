@@ -31,6 +31,7 @@ import { memberRoutes } from './members/routes.js'
 import { createMembers, type Members } from './members/service.js'
 import { Catalog } from './permissions/catalog.js'
 import { createCeiling } from './permissions/ceiling.js'
+import type { Permission } from './permissions/permission.js'
 import { type PredefinedResources, predefinedResources } from './permissions/predefined.js'
 import type { Resources } from './permissions/resources.js'
 import { permissionRoutes } from './permissions/routes.js'
@@ -69,13 +70,13 @@ export interface RbacOptions<R extends Resources> extends RuntimeOptions {
 }
 
 export interface Rbac<R extends Resources = PredefinedResources> extends Permissions<R>, Simulations<R> {
-  readonly roles: Roles
+  readonly roles: Roles<Permission<R>>
   readonly policies: Policies
   readonly assignments: Assignments
   readonly tenants: Tenants
   readonly members: Members
   readonly invites: Invites
-  readonly keys: Keys
+  readonly keys: Keys<Permission<R>>
   readonly audit: Audit
   /**
    * Makes the `context` that every router and guard wants, from who is signed in: `rbac.context((req) => …)`. A member

@@ -1,7 +1,14 @@
 /** Ways by which somebody could end up with more than they held, alone or with an accomplice: each is refused. */
 import type { Actor } from '@org/core'
 import { fakeClock, type OpenTarget, recordingLogger } from '@org/core/testing'
-import { createRbac, defineResources, type PolicyDocument, predefinedResources, type RbacStorage } from '@org/rbac'
+import {
+  createRbac,
+  defineResources,
+  type Permission,
+  type PolicyDocument,
+  predefinedResources,
+  type RbacStorage,
+} from '@org/rbac'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { storages } from './storages.js'
 
@@ -12,7 +19,7 @@ const day = 86_400_000
 
 /** May do all with posts and run roles, policies and the team. */
 const editor = { permissions: ['posts:*', 'roles:*', 'policies:*', 'team:*'] }
-const noDelete = { rules: [{ effect: 'deny' as const, permission: 'posts:delete' }] }
+const noDelete = { rules: [{ effect: 'deny' as const, permission: 'posts:delete' as const }] }
 const held: PolicyDocument['roles'] = { editor, nodel: noDelete }
 
 for (const { name, missing, open } of await storages()) {
@@ -95,7 +102,7 @@ for (const { name, missing, open } of await storages()) {
       })
 
       it('may be made wider or said in other words', async () => {
-        const wider = [{ effect: 'deny' as const, permission: 'posts:*' }]
+        const wider = [{ effect: 'deny', permission: 'posts:*' }] as const
         await rbac.roles.update(as('eve'), 'nodel', { rules: wider })
         expect(await rbac.getUserPermissions('eve', scope())).not.toContain('posts:read')
       })
@@ -160,6 +167,6 @@ for (const { name, missing, open } of await storages()) {
 }
 
 /** The deny, over less. */
-function narrowed(less: object, permission = 'posts:delete') {
+function narrowed(less: object, permission: Permission<typeof resources> = 'posts:delete') {
   return { effect: 'deny' as const, permission, ...less }
 }

@@ -244,7 +244,7 @@ for (const { name, missing, open } of await storages()) {
 
     it('of one that a key made is worth what the key can do, and nothing once it is revoked', async () => {
       const rbac = await team()
-      const scopes = ['team:create', 'keys:*', 'analytics:read']
+      const scopes = ['team:create', 'keys:*', 'analytics:read'] as const
       const { key } = await rbac.keys.create({ tenantId, actor: user('adam') }, { name: 'Onboarding', scopes })
       const scope = { tenantId, actor: { type: 'key' as const, id: key.id } }
       const create = (role: string) => rbac.invites.create(scope, { link: {}, roles: [role] })

@@ -366,7 +366,7 @@ for (const { name, missing, open } of await storages()) {
     it('defect 7: keep a role of the tenant’s from being deleted, and are not revived by another of its name', async () => {
       const rbac = await team()
       const scope = { tenantId }
-      const role = { key: 'support', permissions: ['keys:read'] }
+      const role = { key: 'support', permissions: ['keys:read'] } as const
       await rbac.roles.create(scope, role)
       const { invite, token } = await rbac.invites.create(scope, { link: {}, roles: ['support'] })
       const inUse = { code: 'role_in_use', status: 409 }

@@ -2,7 +2,7 @@
 import Router from '@koa/router'
 import { contextOf, type DomainEvent, openapi } from '@org/core'
 import { type HttpServer, httpTargets, mounted, recordingLogger } from '@org/core/testing'
-import { apiKeyOf, createRbac, memoryStorage, type Rbac } from '@org/rbac'
+import { apiKeyOf, createRbac, memoryStorage, type Permission, type PredefinedResources, type Rbac } from '@org/rbac'
 import { apiKeyAuth, rbacRouter, requirePermission } from '@org/rbac/express'
 import {
   apiKeyAuth as apiKeyOnKoa,
@@ -180,7 +180,7 @@ for (const target of httpTargets()) {
     let proxied: boolean
     let header: string | undefined
     const ask = client(() => server.url)
-    const mint = (scopes = ['keys:read'], more = {}) =>
+    const mint = (scopes: Permission<PredefinedResources>[] = ['keys:read'], more = {}) =>
       rbac.keys.create({ tenantId, actor: { type: 'user', id: 'olga' } }, { name: 'CI', scopes, ...more })
 
     const listen = () =>

@@ -2,7 +2,15 @@
 import { createHash } from 'node:crypto'
 import type { Actor, DomainEvent } from '@org/core'
 import { type OpenTarget, recordingLogger } from '@org/core/testing'
-import { createRbac, predefinedResources, predefinedRoles, type Rbac, type RbacStorage } from '@org/rbac'
+import {
+  createRbac,
+  type Permission,
+  type PredefinedResources,
+  predefinedResources,
+  predefinedRoles,
+  type Rbac,
+  type RbacStorage,
+} from '@org/rbac'
 import { fakeClock } from '@org/rbac/testing'
 import { defaultEventTypes } from '@org/webhooks'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -38,8 +46,10 @@ for (const { name, missing, open } of await storages()) {
         events: (event) => void events.push(event),
       })
     const as = (id: string) => ({ tenantId, actor: user(id) })
-    const mint = (by: string | null, scopes: string[], more = {}) =>
-      rbac.keys.create(by === null ? { tenantId } : as(by), { name: 'CI', scopes, ...more })
+    const mint = (by: string | null, given: string[], more = {}) => {
+      const scopes = given as Permission<PredefinedResources>[]
+      return rbac.keys.create(by === null ? { tenantId } : as(by), { name: 'CI', scopes, ...more })
+    }
     /** What a secret may do; the code of its refusal otherwise. */
     const allowed = async (secret: string) => {
       const found = await rbac.keys.verify(secret)

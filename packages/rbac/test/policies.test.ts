@@ -459,7 +459,7 @@ for (const { name, missing, open } of await storages()) {
         await put({ roles: { manager, reader: { permissions: ['posts:read'] } } })
         await give('mia', 'manager')
         await give('olga', 'reader')
-        const rules = [{ effect: 'deny' as const, permission: 'team:*' }]
+        const rules = [{ effect: 'deny', permission: 'team:*' }] as const
         const blocked = rbac.roles.update(as('mia'), 'reader', { rules })
         await expect(blocked).rejects.toMatchObject({ code: 'exceeds_own_rights', extensions: { missing: ['*'] } })
         await rbac.assignments.unassign(scope(), { userId: 'olga', role: 'reader' })

@@ -1,5 +1,6 @@
 /** What must and must not compile; `tsc` fails where an expected error is none. */
-import type { MongoAbility } from '@casl/ability'
+import { createMongoAbility, type MongoAbility, type RawRuleOf } from '@casl/ability'
+import { type PackRule, unpackRules } from '@casl/ability/extra'
 import type { Ability, RequestContext } from '@org/core'
 import {
   type ConcretePermission,
@@ -9,11 +10,14 @@ import {
   predefinedResources,
   predefinedRoles,
   type Rbac,
+  type RbacAbility,
   type Resources,
 } from '@org/rbac'
 import { rbacRouter, requirePermission } from '@org/rbac/express'
+import { accessibleBy } from '@org/rbac/knex'
 import { rbacRouter as koaRouter, requirePermission as requireOnKoa } from '@org/rbac/koa'
 import type { Request } from 'express'
+import createKnex from 'knex'
 import type { Context } from 'koa'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 
@@ -70,6 +74,39 @@ describe('types', () => {
     expect(ability.can('archive', 'keys')).toBe(false)
     // @ts-expect-error no such resource
     expect(ability.can('read', 'project')).toBe(false)
+  })
+
+  it('narrow queries, scope keys and make roles by the one catalog', async () => {
+    const posts = createKnex({ client: 'better-sqlite3', useNullAsDefault: true })('projects')
+    const ability = await rbac.abilityFor({ userId: 'u' })
+    expect(accessibleBy(posts.clone(), ability, 'archive', 'projects').toString()).toContain('1 = 0')
+    // @ts-expect-error an action of another resource
+    expect(accessibleBy(posts.clone(), ability, 'archive', 'keys').toString()).toContain('1 = 0')
+
+    const scope = { tenantId: 't' }
+    const { key } = await rbac.keys.create(scope, { name: 'CI', scopes: ['projects:archive', 'keys:*', '*:read'] })
+    // @ts-expect-error an action of another resource
+    await expect(rbac.keys.create(scope, { name: 'CI', scopes: ['keys:archive'] })).rejects.toThrow('/scopes/0')
+    // @ts-expect-error no such resource
+    await expect(rbac.keys.update(scope, key.id, { scopes: ['project:read'] })).rejects.toThrow('/scopes/0')
+
+    const rules = [{ effect: 'deny', permission: 'projects:archive' }] as const
+    await rbac.roles.create(scope, { key: 'archivist', permissions: ['projects:*'], rules })
+    // @ts-expect-error an action of another resource
+    await expect(rbac.roles.update(scope, 'archivist', { permissions: ['keys:archive'] })).rejects.toThrow(
+      'keys:archive',
+    )
+    const wrong = { effect: 'allow', permission: 'project:read' } as const
+    // @ts-expect-error no such resource
+    await expect(rbac.roles.create(scope, { key: 'other', rules: [wrong] })).rejects.toThrow('project')
+  })
+
+  it('come to a front end with the rules', () => {
+    const rules: PackRule<RawRuleOf<RbacAbility<R>>>[] = [['archive', 'projects']]
+    const ability = createMongoAbility<RbacAbility<R>>(unpackRules(rules))
+    expect(ability.can('archive', 'projects')).toBe(true)
+    // @ts-expect-error an action of another resource
+    expect(ability.can('archive', 'keys')).toBe(false)
   })
 
   it('give `identify` the request of the framework where it is used', () => {

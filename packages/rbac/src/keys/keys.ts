@@ -19,7 +19,7 @@ export interface KeyOptions {
   failedAttempts?: RateLimit
 }
 
-export interface Keys extends KeyManagement {
+export interface Keys<P extends string = string> extends KeyManagement<P> {
   /**
    * Whether a secret works, whose it is and what it may do. Never throws for a bad one; what it says about why is for
    * the host's log. Asks the database once, by the hash, so that a revoked key is refused from then on; the rights come

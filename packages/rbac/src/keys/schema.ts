@@ -81,7 +81,8 @@ export const CreateKey = z.strictObject({
   rateLimit: RateLimit.nullable().default(null),
   allowedIps: AllowedIps.default(null),
 })
-export type CreateKey = z.input<typeof CreateKey>
+/** Typed by the permissions that there are, where the catalog is known. */
+export type CreateKey<P extends string = string> = Omit<z.input<typeof CreateKey>, 'scopes'> & { scopes: readonly P[] }
 
 /** The same over HTTP, with its time as RFC 3339 text. */
 export const CreateKeyBody = CreateKey.extend({ expiresAt: TimeParam.nullable().default(null) })
@@ -94,7 +95,9 @@ export const UpdateKey = z.strictObject({
   rateLimit: RateLimit.nullable().optional(),
   allowedIps: AllowedIps.optional(),
 })
-export type UpdateKey = z.input<typeof UpdateKey>
+export type UpdateKey<P extends string = string> = Omit<z.input<typeof UpdateKey>, 'scopes'> & {
+  scopes?: readonly P[] | undefined
+}
 
 export const UpdateKeyBody = UpdateKey.extend({ expiresAt: TimeParam.nullable().optional() })
 

@@ -29,8 +29,8 @@ import { isWithinScopes } from './scopes.js'
 import { createSecret } from './secret.js'
 import type { KeyWriter } from './writer.js'
 
-/** Keys as their team manages them. */
-export interface KeyManagement {
+/** Keys as their team manages them; `P` are the permissions that their scopes can name. */
+export interface KeyManagement<P extends string = string> {
   /**
    * Makes a key, and answers its secret, which is never shown again. Its scopes are the most that it may do; at each
    * check it may do no more than its maker at that moment. The host's own code makes keys without a maker, with the
@@ -39,7 +39,7 @@ export interface KeyManagement {
    * @throws ProblemError `invalid_input` for no scopes, unknown ones, an end that has passed, or an address that is none;
    *   `exceeds_own_rights` with `missing` for scopes that the actor does not hold; `forbidden` if the actor is a key.
    */
-  create(scope: Scope, input: CreateKey): Promise<KeyWithSecret>
+  create(scope: Scope, input: CreateKey<P>): Promise<KeyWithSecret>
   /** The newest first, also those that have ended. @throws ProblemError `invalid_input`. */
   list(scope: Scope, query?: KeyQuery): Promise<Page<ApiKey>>
   /** @throws ProblemError `not_found`. */
@@ -50,7 +50,7 @@ export interface KeyManagement {
    *
    * @throws ProblemError `not_found`; `key_revoked`; `invalid_input`, `exceeds_own_rights` and `forbidden` as `create`.
    */
-  update(scope: Scope, id: string, input: UpdateKey): Promise<ApiKey>
+  update(scope: Scope, id: string, input: UpdateKey<P>): Promise<ApiKey>
   /**
    * Makes a new secret, which is never shown again; the old one works until the overlap ends. Maker and scopes stay.
    * Emits `key.rotated`.

@@ -17,11 +17,15 @@ export const RoleDefinition = z.strictObject({
   rules: z.array(Rule).max(500).readonly().optional(),
 })
 
-/** The same, with permissions checked against the catalog by the compiler. */
-export type RoleDefinition<R extends Resources> = Omit<z.input<typeof RoleDefinition>, 'permissions' | 'rules'> & {
-  permissions?: readonly Permission<R>[]
-  rules?: readonly (Omit<z.input<typeof Rule>, 'permission'> & { permission: Permission<R> })[]
+/** What a role grants, with permissions that the compiler checks. */
+interface Grants<P extends string> {
+  permissions?: readonly P[] | undefined
+  rules?: readonly (Omit<z.input<typeof Rule>, 'permission'> & { permission: P })[] | undefined
 }
+
+/** The same, with permissions checked against the catalog by the compiler. */
+export type RoleDefinition<R extends Resources> = Omit<z.input<typeof RoleDefinition>, keyof Grants<string>> &
+  Grants<Permission<R>>
 
 /** The key of a role that a tenant makes. Names that every object has anyway are nobody's. */
 export const RoleKey = z
@@ -33,13 +37,13 @@ export const RoleKey = z
   .meta({ description: 'A letter, then at most 63 letters, digits, `_` or `-`; it never changes.' })
 
 export const CreateRole = RoleDefinition.extend({ key: RoleKey })
-export type CreateRole = z.input<typeof CreateRole>
+export type CreateRole<P extends string = string> = Omit<z.input<typeof CreateRole>, keyof Grants<P>> & Grants<P>
 
 /** What is left out stays; a description of null is taken away. */
 export const UpdateRole = RoleDefinition.extend({
   description: RoleDefinition.shape.description.unwrap().nullable().optional(),
 })
-export type UpdateRole = z.input<typeof UpdateRole>
+export type UpdateRole<P extends string = string> = Omit<z.input<typeof UpdateRole>, keyof Grants<P>> & Grants<P>
 
 export const RoleParams = z.object({ key: ExternalId.max(64) })
 

@@ -8,7 +8,8 @@ import type { RbacStores } from '../storage/port.js'
 import { roleOf } from './catalog.js'
 import { CreateRole, type Role, RoleView, UpdateRole } from './schema.js'
 
-export interface Roles {
+/** `P` are the permissions that roles can name. */
+export interface Roles<P extends string = string> {
   /**
    * The roles that members of the tenant can be given: the host's own, then the tenant's (`custom`). All fit one page.
    *
@@ -24,7 +25,7 @@ export interface Roles {
    * @throws ProblemError `invalid_input` with the known names; `role_exists`; `exceeds_own_rights` if it grants what the
    *   actor lacks.
    */
-  create(scope: Scope, input: CreateRole): Promise<Role>
+  create(scope: Scope, input: CreateRole<P>): Promise<Role>
   /**
    * Changes what is named of one of the tenant's roles, for all who have it, as a new version of its policy. Nothing
    * happens if it is so already. Emits `role.updated`.
@@ -32,7 +33,7 @@ export interface Roles {
    * @throws ProblemError `not_found`; `role_predefined`; `invalid_input`; `exceeds_own_rights` if the role, or one that
    *   inherits from it, has or had what the actor lacks; `last_owner`; `policy_tests_failed`.
    */
-  update(scope: Scope, key: string, patch: UpdateRole): Promise<Role>
+  update(scope: Scope, key: string, patch: UpdateRole<P>): Promise<Role>
   /**
    * Removes one of the tenant's roles, as a new version of its policy. A role of the same key that is made later is
    * another one. Emits `role.deleted`.

@@ -1,5 +1,5 @@
 /** The calls that the guide shows, each run by a test. */
-import { createMongoAbility, type MongoAbility, type RawRuleOf } from '@casl/ability'
+import { createMongoAbility, type RawRuleOf } from '@casl/ability'
 import { type PackRule, unpackRules } from '@casl/ability/extra'
 import {
   createRbac,
@@ -8,9 +8,11 @@ import {
   hasPermission,
   memoryDatabase,
   memoryStorage,
+  type PredefinedResources,
   predefinedResources,
   predefinedRoles,
   type Rbac,
+  type RbacAbility,
   type RequestContext,
   type Tx,
 } from '@org/rbac'
@@ -106,9 +108,11 @@ export function rowGuard(rbac: Rbac, knex: Knex, context: ReturnType<typeof rbac
   return guard
 }
 
-export async function browser(fetchMe: () => Promise<{ rules: PackRule<RawRuleOf<MongoAbility>>[] }>) {
+type PackedRules = PackRule<RawRuleOf<RbacAbility<PredefinedResources>>>[]
+
+export async function browser(fetchMe: () => Promise<{ rules: PackedRules }>) {
   const { rules } = await fetchMe()
-  const ability = createMongoAbility(unpackRules(rules))
+  const ability = createMongoAbility<RbacAbility<PredefinedResources>>(unpackRules(rules))
   return ability.can('create', 'keys')
 }
 
