@@ -3,7 +3,17 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type OpenDatabase, testDatabases } from '@org/core/testing'
-import { createRbac, defaultTenantId, predefinedRoles } from '@org/rbac'
+import {
+  type AuditOptions,
+  type CacheOptions,
+  createRbac,
+  defaultTenantId,
+  type InviteOptions,
+  type KeyOptions,
+  predefinedRoles,
+  type RbacOptions,
+  type Resources,
+} from '@org/rbac'
 import { knexStorage, migrate } from '@org/rbac/knex'
 import express from 'express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -69,6 +79,29 @@ describe('the guides', () => {
     for (const [key, { name, permissions }] of Object.entries(predefinedRoles)) {
       const rights = permissions.map((permission) => `\`${permission}\``).join(', ')
       expect(guide('README.md')).toContain(`| \`${key}\` | ${name} | ${rights} |`)
+    }
+  })
+
+  it('list every option', () => {
+    // The compiler says when one is missing here, and this test when one is missing there.
+    const options = {
+      'createRbac({ … })': {
+        ...{ resources: true, roles: true, storage: true, events: true },
+        ...{ clock: true, random: true, id: true, logger: true },
+      } satisfies Record<Exclude<keyof RbacOptions<Resources>, 'keys' | 'invites' | 'audit' | 'cache'>, true>,
+      keys: { prefix: true, rateLimiter: true, failedAttempts: true } satisfies Record<keyof KeyOptions, true>,
+      invites: { send: true, verifiedEmails: true, expiresInMs: true } satisfies Record<keyof InviteOptions, true>,
+      audit: {
+        ...{ redact: true, inline: true, checkpoints: true, signingKey: true, olderKeys: true, anchor: true },
+        ...{ stream: true, deniedPerMinute: true },
+      } satisfies Record<keyof AuditOptions, true>,
+      cache: { maxStaleMs: true, strict: true, maxEntries: true, bus: true } satisfies Record<keyof CacheOptions, true>,
+    }
+    const sections = guide('options.md').split(/^## /m)
+    for (const [title, names] of Object.entries(options)) {
+      const section = sections.find((text) => text.startsWith(`\`${title}\`\n`)) ?? ''
+      const listed = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name)
+      expect(listed.sort(), title).toEqual(Object.keys(names).sort())
     }
   })
 
