@@ -14,7 +14,7 @@ import type { Deps } from '../deps.js'
 import type { rbacEvents } from '../events.js'
 import { defaultTenantId } from '../tenants/default.js'
 import { createActivity } from './activity.js'
-import { recordOf } from './canonical.js'
+import { recordOf, sha256 } from './canonical.js'
 import { linksAfter } from './chain.js'
 import { createSigner } from './checkpoint.js'
 import { createErase, type Erased } from './erase.js'
@@ -127,7 +127,7 @@ export function createAudit({ storage, runtime, options = {}, events }: AuditPar
       await auditChain.moveHead(tenantId, { seq: link.seq, hash: link.hash })
     }, tx)
 
-  const entryFrom = (input: LogAuditEntry, origin: { eventId: string | null; time: number }): AuditEntry => {
+  const entryFrom = (input: LogAuditEntry, origin: Pick<AuditEntry, 'id' | 'eventId' | 'time'>): AuditEntry => {
     const { tenantId = defaultTenantId, actor = systemActor, action, outcome = 'success', ...rest } = input
     const { ip = null, userAgent = null } = rest
     const targets = allTargets(rest.resource ?? undefined, rest.targets)
@@ -136,19 +136,20 @@ export function createAudit({ storage, runtime, options = {}, events }: AuditPar
     const after = rest.after ? redact('/after', rest.after) : null
     const requestId = rest.requestId?.slice(0, maxRequestId) ?? null
     const about = { tenantId, actor, action, resource: targets[0] ?? null, targets, outcome }
-    return { id: runtime.id('aud'), ...origin, ...about, data, before, after, ip, userAgent, requestId }
+    return { ...origin, ...about, data, before, after, ip, userAgent, requestId }
   }
 
   const sink: Audit['sink'] = async (event, tx) => {
     const { id: eventId, time, type: action, ...rest } = parse(RecordedEvent, event)
-    const entry = entryFrom({ ...rest, action }, { eventId, time })
+    const entry = entryFrom({ ...rest, action }, { id: entryIdOf(eventId), eventId, time })
     await add(entry, storage.owns(tx) ? tx : undefined)
   }
   const emit = createEmit<typeof rbacEvents>(runtime, sink, events)
 
   return {
     async log(input, { tx = input.tx } = {}) {
-      const entry = entryFrom(parse(LogAuditEntry, input), { eventId: null, time: runtime.clock.now() })
+      const origin = { id: runtime.id('aud'), eventId: null, time: runtime.clock.now() }
+      const entry = entryFrom(parse(LogAuditEntry, input), origin)
       await add(entry, tx)
       return entry
     },
@@ -181,6 +182,12 @@ export function createAudit({ storage, runtime, options = {}, events }: AuditPar
 
 /** As much of a request's id as an index takes. */
 const maxRequestId = 255
+
+/** An event that comes again makes the same entry, which the primary key keeps out; an id of ours keeps its order. */
+function entryIdOf(eventId: string): string {
+  const ulid = /^evt_([0-9a-z]{26})$/.exec(eventId)?.[1]
+  return `aud_${ulid ?? sha256(eventId).slice(0, 26)}`
+}
 
 function allTargets(first: AuditResource | undefined, targets: readonly AuditResource[] = []): AuditResource[] {
   const all = new Map<string, AuditResource>()

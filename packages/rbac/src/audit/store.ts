@@ -24,7 +24,7 @@ export interface AuditFilter {
 export type AuditPosition = [time: number, id: string]
 
 export interface AuditStore {
-  /** Null if it was written; the entry of the same event if the tenant's log has one. One insert for one target. */
+  /** Null if it was written; the entry of the same event, which has the same time and id, if the tenant's log has one. One insert for one target. */
   insertOrFind(record: AuditRecord, targets: readonly AuditResource[]): Promise<AuditRecord | null>
   /** The newest first. */
   list(tenantId: string, filter: AuditFilter, slice: Slice<AuditPosition>): Promise<AuditRecord[]>
@@ -82,8 +82,8 @@ export interface AuditChainStore {
   sealed(tenantId: string, afterSeq: number, limit: number): Promise<ChainedRecord[]>
   /** Those that wait for the sealer, the oldest first. */
   unsealedRecords(tenantId: string, slice: Slice<AuditPosition>): Promise<ChainedRecord[]>
-  /** The targets after the first of the entries in a range of the chain. */
-  targets(tenantId: string, afterSeq: number, toSeq: number): Promise<TargetRow[]>
+  /** The targets after the first of some entries that follow each other in the chain, each entry's in their order. */
+  targets(tenantId: string, records: readonly ChainedRecord[]): Promise<TargetRow[]>
   canonical(tenantId: string, positions: readonly AuditPosition[]): Promise<Map<string, string>>
   /** Those of the next `limit` places. */
   hashes(tenantId: string, afterSeq: number, limit: number): Promise<{ seq: number; hash: string }[]>

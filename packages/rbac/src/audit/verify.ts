@@ -36,7 +36,7 @@ export interface VerifyOptions {
   roots?: boolean | undefined
 }
 
-const batch = 500
+const batch = 1000
 
 export function createVerify({ storage }: Pick<Deps, 'storage'>, signer: Signer) {
   return async (scope: Scope, options: VerifyOptions = {}): Promise<AuditVerification> => {
@@ -103,9 +103,8 @@ interface Batch {
 async function* batches(read: Read, tenantId: string, afterSeq: number): AsyncGenerator<Batch> {
   const load = async (after: number): Promise<Batch> => {
     const rows = await read((chain) => chain.sealed(tenantId, after, batch))
-    const to = rows.at(-1)?.seq ?? after
     const targets = new Map<string, TargetRow[]>()
-    for (const target of to > after ? await read((chain) => chain.targets(tenantId, after, to)) : []) {
+    for (const target of rows.length > 0 ? await read((chain) => chain.targets(tenantId, rows)) : []) {
       const list = targets.get(target.entryId)
       if (list) list.push(target)
       else targets.set(target.entryId, [target])

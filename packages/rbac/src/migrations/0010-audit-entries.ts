@@ -22,8 +22,7 @@ export const auditEntries = createTable('0010-audit-entries', 'audit_entries', (
   column.bigint('seq').nullable()
   column.id('prev_hash', 64).nullable()
   column.id('hash', 64).nullable()
-  table.primary(['tenant_id', 'time', 'id'], named('pkey')) // list, by time; seal; erase
-  table.unique(['tenant_id', 'event_id'], { indexName: named('event') }) // insertOrFind
+  table.primary(['tenant_id', 'time', 'id'], named('pkey')) // list, by time; seal; erase; insertOrFind, since an event's entry has its id from the event
   table.unique(['tenant_id', 'seq'], { indexName: named('seq') }) // sealed, hashes; two links in one place are refused
   table.index(['tenant_id', 'actor_id', 'time', 'id'], named('actor')) // list, by user
   table.index(['tenant_id', 'action', 'time', 'id'], named('action')) // list, by action and by prefix

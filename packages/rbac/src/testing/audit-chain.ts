@@ -83,6 +83,22 @@ export const auditChainContract: readonly ContractCase<RbacStorage>[] = [
     assert.deepEqual(none, [])
   }),
 
+  contractCase('reads the targets of an entry among many others of its time', async ({ storage }) => {
+    const ids = (count: number) => Array.from({ length: count }, (_, i) => ({ type: 'key', id: `key_${i}` }))
+    await addEntries(storage, entry({ id: 'aud_1', time: 6 }), entry({ id: 'aud_2', time: 8, targets: ids(3) }))
+    await storage.run(async ({ auditChain }) => {
+      await auditChain.seal('t1', linksAfter({ seq: 0, hash: genesis }, await auditChain.unsealed('t1', 10)))
+    })
+    await addEntries(storage, entry({ id: 'aud_3', time: 7, targets: ids(40) }))
+    await storage.read(async ({ auditChain }) => {
+      const targets = await auditChain.targets('t1', await auditChain.sealed('t1', 0, 9))
+      assert.deepEqual(targets, [
+        { entryId: 'aud_2', type: 'key', id: 'key_1' },
+        { entryId: 'aud_2', type: 'key', id: 'key_2' },
+      ])
+    })
+  }),
+
   contractCase('reads what verifying needs, and removes what retention says', async ({ storage }) => {
     const many = entry({ id: 'aud_1', time: 7, targets: ['a', 'b', 'c'].map((id) => ({ type: 'key', id })) })
     await addEntries(storage, many, entry({ id: 'aud_2', time: 6 }), entry({ id: 'aud_3', time: 8 }))
@@ -94,8 +110,9 @@ export const auditChainContract: readonly ContractCase<RbacStorage>[] = [
         { entryId: 'aud_1', type: 'key', id: 'b' },
         { entryId: 'aud_1', type: 'key', id: 'c' },
       ]
-      assert.deepEqual(await auditChain.targets('t1', 0, 3), targets)
-      assert.deepEqual(await auditChain.targets('t1', 2, 3), [])
+      const sealed = await auditChain.sealed('t1', 0, 3)
+      assert.deepEqual(await auditChain.targets('t1', sealed), targets)
+      assert.deepEqual(await auditChain.targets('t1', sealed.slice(2)), [])
       const texts = await auditChain.canonical('t1', [
         [7, 'aud_1'],
         [7, 'aud_9'],

@@ -5,7 +5,7 @@ import type { AuditCheckpoint } from '../../audit/checkpoint.js'
 import type { AuditChainStore, AuditHead, HeadsDue } from '../../audit/store.js'
 import { auditTable, auditTargetTable } from './audit.js'
 import { writeLinks } from './audit-links.js'
-import { readChained } from './audit-read.js'
+import { readChained, readTargets } from './audit-read.js'
 
 type CheckpointRow = AuditCheckpoint & { anchored: boolean }
 
@@ -95,18 +95,7 @@ export function knexAuditChain(db: Knex, prefix: string): AuditChainStore {
         }
         return query.orderBy(['time', 'id']).limit(limit)
       }),
-    async targets(tenantId, afterSeq, toSeq) {
-      const [e, t] = [entries.name, targets.name]
-      return db(e)
-        .join(t, (on) =>
-          on.on(`${t}.tenant_id`, `${e}.tenant_id`).on(`${t}.time`, `${e}.time`).on(`${t}.entry_id`, `${e}.id`),
-        )
-        .where(`${e}.tenant_id`, tenantId)
-        .where(`${e}.seq`, '>', afterSeq)
-        .where(`${e}.seq`, '<=', toSeq)
-        .orderBy(`${t}.position`)
-        .select({ entryId: `${t}.entry_id`, type: `${t}.type`, id: `${t}.id` })
-    },
+    targets: (tenantId, records) => readTargets(entries, targets, tenantId, records),
     async canonical(tenantId, positions) {
       const found = new Map<string, string>()
       for (const [time, id] of positions) {

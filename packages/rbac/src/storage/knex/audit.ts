@@ -34,7 +34,7 @@ export function auditTable(db: Knex, prefix: string): KnexTable<AuditRecord> {
 }
 
 /** A target after the first. */
-interface Target extends AuditResource {
+export interface Target extends AuditResource {
   tenantId: string
   time: number
   entryId: string
@@ -70,7 +70,7 @@ export function knexAudit(db: Knex, prefix: string): AuditStore {
       // What records no event can be there only once.
       if (record.eventId === null) await table.insert(record)
       else {
-        const found = await table.insertOrFind(record, ['tenantId', 'eventId'])
+        const found = await table.insertOrFind(record, ['tenantId', 'time', 'id'])
         if (found) return found
       }
       if (others.length === 0) return null

@@ -79,8 +79,8 @@ export function memoryAuditChain(
         .filter((row) => !after || byTime(row, { time: after[0], id: after[1] }) > 0)
         .slice(0, limit),
     // Memory finds an entry by what it says: there is no second place to check.
-    targets: async (tenantId, afterSeq, toSeq) =>
-      within(tenantId, afterSeq, toSeq).flatMap(({ id: entryId, what }) =>
+    targets: async (_, records) =>
+      records.flatMap(({ id: entryId, what }) =>
         targetsOf(what)
           .slice(1)
           .map((target) => ({ entryId, ...target })),

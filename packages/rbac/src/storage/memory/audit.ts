@@ -3,9 +3,10 @@ import { type AuditRecord, targetsOf, withoutWhat, withoutWho } from '../../audi
 import type { AuditFilter, AuditPosition, AuditStore } from '../../audit/store.js'
 import { passes } from './filter.js'
 
+const keyOf = ({ id, tenantId, time }: AuditRecord) => JSON.stringify([tenantId, time, id])
+
 export function auditRows(rows: MemoryRows<AuditRecord>, tx: MemoryTransaction): MemoryTable<AuditRecord> {
-  const key = ({ id, tenantId, eventId }: AuditRecord) => JSON.stringify([tenantId, eventId ?? id])
-  return new MemoryTable(rows, tx, { key })
+  return new MemoryTable(rows, tx, { key: keyOf })
 }
 
 export function memoryAudit(rows: MemoryRows<AuditRecord>, tx: MemoryTransaction): AuditStore {
@@ -19,7 +20,7 @@ export function memoryAudit(rows: MemoryRows<AuditRecord>, tx: MemoryTransaction
   return {
     async insertOrFind(record) {
       if (table.insertUnlessExists(record)) return null
-      return table.get(JSON.stringify([record.tenantId, record.eventId ?? record.id]))
+      return table.get(keyOf(record))
     },
     list: async (tenantId, filter, { limit, after }) =>
       table
