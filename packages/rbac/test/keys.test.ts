@@ -395,6 +395,17 @@ for (const { name, missing, open } of await storages()) {
       expect(await allowed(secret)).not.toContain('billing:read')
     })
 
+    it('defect 3: no key lifts itself by handing itself from its maker to an owner', async () => {
+      await rbac.assignments.assign({ tenantId }, { userId: 'otto', role: 'owner' })
+      const { key, secret } = await mint('otto', ['*'])
+      await rbac.members.setRoles({ tenantId }, 'otto', { roles: ['admin'] })
+      const scope = { tenantId, actor: { type: 'key' as const, id: key.id } }
+      expect(await code(rbac.members.remove(scope, 'otto', { keysTo: 'olga' }))).toBe('exceeds_own_rights')
+      expect(await allowed(secret)).not.toContain('billing:read')
+      expect(await code(rbac.members.remove(scope, 'otto', { keysTo: 'adam' }))).toBe('done')
+      expect(await rbac.keys.get({ tenantId }, key.id)).toMatchObject({ makerId: 'adam', status: 'active' })
+    })
+
     it('ends with the assignment that it stands on', async () => {
       const end = clock.now() + 5000
       await rbac.assignments.assign({ tenantId }, { userId: 'tim', role: 'admin', expiresAt: end })
