@@ -166,6 +166,27 @@ for (const { name, missing, open } of await storages()) {
   })
 }
 
+describe('without storage', () => {
+  it('many roles that inherit many rules are compared with many in a moment', async () => {
+    const rbac = createRbac({ storage: memoryStorage(), logger, resources })
+    const scope = { tenantId: 't' }
+    const rules = Array.from({ length: 490 }, (_, i) => ({
+      ...{ effect: 'allow' as const, permission: 'posts:update', when: { id: String(i) } },
+    }))
+    const heirs = (permission: string) =>
+      Object.fromEntries(
+        Array.from({ length: 100 }, (_, i) => [`heir${i}`, { inherits: ['base'], permissions: [permission] }]),
+      )
+    const put = async (permission: string, by: { tenantId: string; actor?: Actor }) => {
+      const { etag } = await rbac.policies.draft(by, { roles: { base: { rules }, editor, ...heirs(permission) } })
+      await rbac.policies.publish(by, { ifMatch: etag })
+    }
+    await put('roles:read', scope)
+    for (const role of ['base', 'editor']) await rbac.assignments.assign(scope, { userId: 'eve', role })
+    await put('roles:update', { ...scope, actor: user('eve') })
+  }, 20_000)
+})
+
 /** The deny, over less. */
 function narrowed(less: object, permission: Permission<typeof resources> = 'posts:delete') {
   return { effect: 'deny' as const, permission, ...less }

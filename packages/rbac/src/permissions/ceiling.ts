@@ -1,13 +1,12 @@
 /** One ceiling for whoever hands out or takes away rights: nobody reaches above what they hold themselves. */
 import { type Scope, systemActor } from '@org/core'
-import canonicalize from 'canonicalize'
 import type { Deps } from '../deps.js'
 import { rbacErrors } from '../errors.js'
 import type { RoleBook } from '../roles/book.js'
 import type { Role } from '../roles/schema.js'
 import type { RbacStores } from '../storage/port.js'
 import { loadAuthority } from './authority.js'
-import { hasPermission, matchesPermission, parsePermission } from './permission.js'
+import { covers, createReader, overlaps, type Read } from './covering.js'
 import { describeRule, type HeldRule, type Rule } from './rule.js'
 
 /** A right that is to be somebody's. */
@@ -47,7 +46,8 @@ export function createCeiling({ roles, runtime }: Pick<Deps, 'roles' | 'runtime'
       if (actor.type === 'system' || sets.every((wanted) => wanted.length === 0)) return
       const options = { lock: true, now: runtime.clock.now() }
       const { rules } = await loadAuthority(stores, roles, { tenantId, actor }, options)
-      const missing = [...new Set(sets.flatMap((wanted) => lacking(rules, wanted)))]
+      const lacking = createLacking(rules)
+      const missing = [...new Set(sets.flatMap(lacking))]
       if (missing.length === 0) return
       throw rbacErrors.exceeds_own_rights({
         detail: `${what} holds ${missing.join(', ')}, which you do not.`,
@@ -62,55 +62,69 @@ export function rulesOfRoles(book: RoleBook, roles: readonly Role[], expiresAt: 
   return roles.flatMap((role) => book.resolve(role).map(({ path, ...rule }) => ({ ...rule, expiresAt })))
 }
 
-/** What of `wanted` is not covered by what is held, each described once. */
-export function lacking(held: readonly HeldRule[], wanted: readonly WantedRule[]): string[] {
-  const allows = held.filter(({ effect }) => effect === 'allow')
-  const denies = held.filter(({ effect }) => effect === 'deny')
-  const handedOn = wanted.filter(({ effect }) => effect === 'deny')
-  const missing = wanted.filter(
-    (rule) =>
-      rule.effect === 'allow' &&
-      !(
-        allows.some((own) => covers(own, rule) && lasts(own, rule)) &&
-        denies.every(
-          (own) => !overlaps(own, rule) || handedOn.some((deny) => covers(deny, own) && outlasts(deny, own, rule)),
-        )
-      ),
-  )
-  return [...new Set(missing.map(describeRule))]
+/** Answers what of a set is not covered by what is held, each described once. */
+export function createLacking(held: readonly HeldRule[]): (wanted: readonly WantedRule[]) => string[] {
+  const read = createReader()
+  const own = held.map(read)
+  const allows = own.filter(({ rule }) => rule.effect === 'allow')
+  const denies = own.filter(({ rule }) => rule.effect === 'deny')
+  // Roles that inherit the same want the same.
+  const allowed = new Map<string, boolean>()
+  const isAllowed = (wanted: Read<WantedRule>): boolean => {
+    const name = `${endOf(wanted.rule)} ${wanted.text}`
+    const found =
+      allowed.get(name) ?? allows.some((one) => covers(one, wanted) && endOf(one.rule) >= endOf(wanted.rule))
+    allowed.set(name, found)
+    return found
+  }
+
+  return (wanted) => {
+    const all = wanted.map(read)
+    const handedOn = all.filter(({ rule }) => rule.effect === 'deny')
+    const ends = new Map<string, number>()
+    /** Until when what it denies is denied to whoever gets the set. */
+    const handedOnUntil = (deny: Read<HeldRule>): number => {
+      const found = ends.get(deny.text)
+      if (found !== undefined) return found
+      const until = handedOn.reduce((end, one) => (covers(one, deny) ? Math.max(end, endOf(one.rule)) : end), 0)
+      ends.set(deny.text, until)
+      return until
+    }
+    const freed = new Map<string, number>()
+    /** From when it would not be denied although the actor is; never is infinity. */
+    const freedFrom = (allow: Read<WantedRule>): number => {
+      const { permission } = allow.rule
+      const found = freed.get(permission)
+      if (found !== undefined) return found
+      const gaps = denies.filter((deny) => overlaps(deny, allow) && handedOnUntil(deny) < endOf(deny.rule))
+      const from = gaps.reduce((first, deny) => Math.min(first, handedOnUntil(deny)), Number.POSITIVE_INFINITY)
+      freed.set(permission, from)
+      return from
+    }
+    const missing = all.filter(
+      (one) => one.rule.effect === 'allow' && !(isAllowed(one) && freedFrom(one) >= endOf(one.rule)),
+    )
+    return [...new Set(missing.map(({ rule }) => describeRule(rule)))]
+  }
 }
 
-/** What a role no longer takes away, as the rights that its members are given back, within what it denies still. */
-export function liftedBy(before: readonly Rule[], after: readonly Rule[]): WantedRule[] {
-  const denies = after.filter(({ effect }) => effect === 'deny')
-  const lifted = before.filter((rule) => rule.effect === 'deny' && !denies.some((deny) => covers(deny, rule)))
-  return lifted.length > 0 ? [...lifted.map((rule) => ({ ...rule, effect: 'allow' as const })), ...denies] : []
+/** Epoch milliseconds; infinity for never. */
+function endOf({ expiresAt = null }: WantedRule): number {
+  return expiresAt ?? Number.POSITIVE_INFINITY
 }
 
-/** Whether one rule is about all that another is about. */
-function covers(wide: Rule, narrow: Rule): boolean {
-  const parts = parsePermission(narrow.permission)
-  if (!parts || !hasPermission([wide.permission], parts.resource, parts.action)) return false
-  if (wide.when && canonicalize(wide.when) !== canonicalize(narrow.when)) return false
-  return !wide.fields || (narrow.fields?.every((field) => wide.fields?.includes(field)) ?? false)
-}
-
-function lasts(own: HeldRule, { expiresAt = null }: WantedRule): boolean {
-  return own.expiresAt === null || (expiresAt !== null && expiresAt <= own.expiresAt)
-}
-
-/** Whether a deny that is handed on holds until the actor's own has ended, or what is allowed with it has. */
-function outlasts({ expiresAt = null }: WantedRule, own: HeldRule, allow: WantedRule): boolean {
-  if (expiresAt === null) return true
-  return [own.expiresAt, allow.expiresAt ?? null].some((end) => end !== null && end <= expiresAt)
-}
-
-/** Whether two permissions have one in common. */
-function overlaps(one: Rule, other: Rule): boolean {
-  const a = parsePermission(one.permission)
-  const b = parsePermission(other.permission)
-  if (!a || !b) return false
-  const resource = a.resource === '*' ? b.resource : a.resource
-  const action = a.action === '*' ? b.action : a.action
-  return matchesPermission(one.permission, resource, action) && matchesPermission(other.permission, resource, action)
+/** Answers what a role no longer takes away, as the rights that its members get back, within what it denies still. */
+export function createLifted(): (before: readonly Rule[], after: readonly Rule[]) => WantedRule[] {
+  const read = createReader()
+  const isDeny = ({ effect }: Rule) => effect === 'deny'
+  return (before, after) => {
+    const denies = after.filter(isDeny)
+    const still = denies.map(read)
+    const texts = new Set(still.map(({ text }) => text))
+    const lifted = before.filter(isDeny).filter((rule) => {
+      const own = read(rule)
+      return !texts.has(own.text) && !still.some((deny) => covers(deny, own))
+    })
+    return lifted.length > 0 ? [...lifted.map((rule) => ({ ...rule, effect: 'allow' as const })), ...denies] : []
+  }
 }

@@ -27,24 +27,35 @@ export type Holdings = Map<string, Holding>
 /** Remembers what each role is worth: members have many assignments of few roles. */
 export function holdingsUnder(book: RoleBook, concrete: readonly string[]): (held: readonly Held[]) => Holdings {
   const known = new Map<string, Holdings>()
+  const matching = new Map<string, readonly string[]>()
+  /** The concrete permissions that a rule is about: many rules have the same few. */
+  const within = (permission: string): readonly string[] => {
+    const found = matching.get(permission) ?? concrete.filter((one) => isWithin(one, permission))
+    matching.set(permission, found)
+    return found
+  }
   const ofOne = ({ roleId, on }: Held): Holdings => {
     const name = JSON.stringify([roleId, on])
     const found = known.get(name)
     if (found) return found
     const role = book.byId(roleId)
     const made: Holdings = new Map()
-    for (const rule of role ? book.resolve(role) : []) add(made, rule, on, concrete)
+    for (const rule of role ? book.resolve(role) : []) add(made, rule, on, within(rule.permission))
     known.set(name, made)
     return made
   }
   return (held) => merged(held.map(ofOne))
 }
 
+function isWithin(concrete: string, permission: string): boolean {
+  const [resource = '', action = ''] = concrete.split(':')
+  return matchesPermission(permission, resource, action)
+}
+
 function add(into: Holdings, rule: Rule, on: Instance | null, concrete: readonly string[]): void {
   const where = whereOf(rule, on)
   for (const permission of concrete) {
-    const [resource = '', action = ''] = permission.split(':')
-    if ((on && on.resource !== resource) || !matchesPermission(rule.permission, resource, action)) continue
+    if (on && !isWithin(permission, `${on.resource}:*`)) continue
     const holding = into.get(permission) ?? { full: false, denied: false, allows: new Set(), denies: new Set() }
     into.set(permission, holding)
     if (where !== '') holding[rule.effect === 'allow' ? 'allows' : 'denies'].add(where)

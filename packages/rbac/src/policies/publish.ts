@@ -5,7 +5,7 @@ import type { Deps } from '../deps.js'
 import { rbacErrors } from '../errors.js'
 import { keepOwner, ownersOf } from '../members/owners.js'
 import { unexpired } from '../permissions/authority.js'
-import { liftedBy, rulesOfRoles } from '../permissions/ceiling.js'
+import { createLifted, rulesOfRoles } from '../permissions/ceiling.js'
 import type { RbacStores } from '../storage/port.js'
 import type { ReadDocument } from './document.js'
 import { type ChangedRole, changedInEffect } from './effect.js'
@@ -43,11 +43,12 @@ export function createPublish(deps: Deps, states: PolicyStates): Publish {
     changed: readonly ChangedRole[],
   ): Promise<void> {
     if ((scope.actor ?? systemActor).type === 'system') return
+    const lifted = createLifted()
     const sets = changed.flatMap((role) => {
       const before = role.before ? rulesOfRoles(book, [role.before]) : []
       const after = role.after ? rulesOfRoles(next.book, [role.after]) : []
       // Nobody has a role that goes: see `checkUse`.
-      return [before, after, role.after ? liftedBy(before, after) : []]
+      return [before, after, role.after ? lifted(before, after) : []]
     })
     await ceiling.requireEach(scope, stores, sets, namesOf(changed))
     const harder = changed.filter(({ before, deniesMore }) => before !== null && deniesMore).map(({ id }) => id)
