@@ -24,8 +24,10 @@ export function createUsage({ storage, runtime }: Pick<Deps, 'storage' | 'runtim
       try {
         await storage.run(({ keys }) => keys.used(part))
       } catch (error) {
-        for (const { id, at } of part) pending.set(id, Math.max(at, pending.get(id) ?? 0))
+        for (const { id, at } of uses.slice(start)) pending.set(id, Math.max(at, pending.get(id) ?? 0))
         logger.warn('@org/rbac: when API keys were last used could not be noted; the next try follows', { error })
+        // Each of the others might wait for a connection as long, and whoever shuts down for all of them.
+        return
       }
     }
   }
