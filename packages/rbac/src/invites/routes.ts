@@ -50,6 +50,7 @@ export function inviteRoutes(invites: Invites): Route[] {
       body: TokenInput,
       response: MembershipView,
       errors: [
+        coreErrors.forbidden,
         rbacErrors.invite_not_found,
         rbacErrors.invite_wrong_email,
         rbacErrors.already_member,

@@ -84,10 +84,12 @@ export function memberRoutes(members: Members): Route[] {
       method: 'DELETE',
       path: '/members/:userId',
       summary: 'Take a user off the team',
+      description:
+        'The keys that they made are revoked, unless `keysTo` names the member who answers for them from now on.',
       can: ['delete', 'team'],
       params: MemberParams,
       query: RemoveMember,
-      errors: changes,
+      errors: [...changes, rbacErrors.member_suspended],
       handler: ({ params, query }, ctx) => members.remove(ctx, params.userId, query),
     }),
     route({

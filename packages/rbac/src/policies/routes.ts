@@ -150,7 +150,7 @@ export function policyRoutes(policies: Policies, { simulate }: Simulations<Resou
       status: 201,
       idempotent: true,
       response: PolicyVersionView,
-      errors: refusals,
+      errors: [coreErrors.not_found, ...refusals],
       handler: ({ params, body }, ctx) => policies.rollback(ctx, { version: params.version, ...body }),
     }),
   ]
