@@ -177,7 +177,7 @@ for (const target of httpTargets()) {
     let rbac: Rbac
     let events: DomainEvent[]
     let server: HttpServer
-    let proxied: boolean
+    let proxied: boolean | 1
     let header: string | undefined
     const ask = client(() => server.url)
     const mint = (scopes: Permission<PredefinedResources>[] = ['keys:read'], more = {}) =>
@@ -200,7 +200,8 @@ for (const target of httpTargets()) {
           })
         },
         koa(app, prefix) {
-          app.proxy = proxied
+          app.proxy = proxied !== false
+          if (proxied === 1) app.maxIpsCount = 1
           app.use(apiKeyOnKoa(rbac, header === undefined ? {} : { header }))
           const router = new Router()
           const context = (ctx: Context) => contextOf(ctx) ?? null
@@ -305,6 +306,14 @@ for (const target of httpTargets()) {
       proxied = true
       server = await listen()
       expect((await ask(null, 'GET /own', { headers })).status).toBe(200)
+      // What the caller wrote stands before what the proxy saw.
+      await server.close()
+      proxied = 1
+      server = await listen()
+      const forged = { ...headers, 'x-forwarded-for': '203.0.113.7, 198.51.100.1' }
+      expect((await ask(null, 'GET /own', { headers: forged })).status).toBe(403)
+      const real = { ...headers, 'x-forwarded-for': '198.51.100.1, 203.0.113.7' }
+      expect((await ask(null, 'GET /own', { headers: real })).status).toBe(200)
     })
 
     it('defect 9: stops guessing from one address, or one /64, and lets those pass who have a key that works', async () => {
