@@ -14,6 +14,13 @@ it.each(documents)('%s is valid', async (_, document) => {
   expect(valid).toBe(true)
 })
 
+it('say which bodies can be left out', () => {
+  const rbac = documents.find(([file]) => file === 'rbac.json')?.[1]
+  const isRequired = (path: string) => rbac.paths[path].post.requestBody.required
+  expect(['/leave', '/policies/publish', '/keys/{id}/rotate'].map(isRequired)).toEqual([false, false, false])
+  expect(['/keys', '/invites', '/check'].map(isRequired)).toEqual([true, true, true])
+})
+
 it('use each schema name and operation id once', () => {
   const names = documents.flatMap(([, document]) =>
     Object.keys(document.components.schemas).filter((name) => name !== 'Problem'),

@@ -90,7 +90,8 @@ function idempotencyKey(route: Route): Json[] {
 function requestBody(route: Route, schemaOf: SchemaOf): Json {
   if (route.body === rawBody) return { requestBody: { required: true, content: { 'application/json': {} } } }
   if (!route.body) return {}
-  return { requestBody: { required: true, content: { 'application/json': { schema: schemaOf(route.body, 'input') } } } }
+  const required = !route.body.safeParse(undefined).success
+  return { requestBody: { required, content: { 'application/json': { schema: schemaOf(route.body, 'input') } } } }
 }
 
 function problems(route: Route): Json {
