@@ -4,6 +4,7 @@ import { fakeClock, type OpenTarget, recordingLogger } from '@org/core/testing'
 import {
   createRbac,
   defineResources,
+  memoryStorage,
   type Permission,
   type PolicyDocument,
   predefinedResources,
