@@ -144,10 +144,10 @@ describe('the last use', () => {
       ...{ logger: recordingLogger(), clock: fakeClock() },
       storage: {
         ...storage,
-        run(work, tx) {
+        async run(work, tx) {
           if (!away) return storage.run(work, tx)
           tries++
-          return Promise.reject(new Error('no connection'))
+          throw new Error('no connection')
         },
       },
     })
@@ -327,6 +327,18 @@ describe('rate limits in memory', () => {
     expect(found.map(({ valid }) => valid)).toEqual([true, true, false])
     expect(found[2]).toMatchObject({ code: 'rate_limited', retryAfterMs: 10_000 })
     expect(logger.entries.filter(({ level }) => level === 'error')).toEqual([])
+  })
+
+  it('are not set up with a limiter that is none, which would limit nobody', () => {
+    for (const limiter of [
+      undefined,
+      {},
+      Promise.resolve(new RateLimiterMemory({ points: 1, duration: 1 })),
+      { consume: async () => {} },
+    ]) {
+      const rateLimiter = (() => limiter) as unknown as NonNullable<KeyOptions['rateLimiter']>
+      expect(() => setUp({ rateLimiter })).toThrow(expect.objectContaining({ code: 'setup_error' }))
+    }
   })
 
   it('wait no longer than half a second for a store that hangs, and refuse nobody', async () => {

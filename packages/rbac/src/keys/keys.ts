@@ -2,7 +2,7 @@
 import { coreErrors } from '@org/core'
 import type { Deps } from '../deps.js'
 import { type Authenticate, createAuthenticate } from './authenticate.js'
-import { createFailures, createKeyLimits, type MakeRateLimiter, memoryLimiter } from './limits.js'
+import { createFailures, createKeyLimits, type MakeRateLimiter, memoryLimiter, type RateLimiter } from './limits.js'
 import { RateLimit } from './schema.js'
 import { checkPrefix } from './secret.js'
 import { createKeys, type KeyManagement } from './service.js'
@@ -43,13 +43,25 @@ export function createKeyModule(
     throw coreErrors.setup_error({ detail: '`keys.failedAttempts` must be { limit, windowMs }, in whole seconds.' })
   }
   const { logger } = deps.runtime
+  const make = checked(rateLimiter)
   const keyWriter = createKeyWriter(deps)
   const usage = createUsage(deps)
-  const verify = createVerify(deps, createKeyLimits(rateLimiter, logger), usage)
-  const failures = createFailures(rateLimiter, failedAttempts, logger)
+  const verify = createVerify(deps, createKeyLimits(make, logger), usage)
+  const failures = createFailures(make, failedAttempts, logger)
   return {
     keys: { ...createKeys(deps, keyWriter, prefix), verify, flush: usage.flush },
     keyWriter,
     authenticate: createAuthenticate(verify, failures, logger),
+  }
+}
+
+/** What cannot count would be taken for a store that is away, and limit nobody. */
+function checked(make: MakeRateLimiter): MakeRateLimiter {
+  return (options) => {
+    const limiter: Partial<RateLimiter> | undefined = make(options)
+    if (typeof limiter?.consume === 'function' && typeof limiter.get === 'function') return limiter as RateLimiter
+    throw coreErrors.setup_error({
+      detail: '`keys.rateLimiter` must answer a limiter of `rate-limiter-flexible`, at once.',
+    })
   }
 }
