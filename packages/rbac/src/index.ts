@@ -14,10 +14,10 @@ export {
   type Scope,
   type Tx,
 } from '@org/core'
-export type { Access } from './access.js'
 export type { Assignment, AssignmentQuery, AssignRole, Instance, UnassignRole } from './assignments/schema.js'
 export type { Assignments } from './assignments/service.js'
 export type { AssignmentFilter, AssignmentStore, ReadOptions } from './assignments/store.js'
+export type { Link as AuditLink, Unsealed as AuditUnsealed } from './audit/chain.js'
 export type { AuditCheckpoint, AuditKey } from './audit/checkpoint.js'
 export type { Erased } from './audit/erase.js'
 export type { Finding } from './audit/findings.js'
@@ -40,7 +40,16 @@ export type {
 } from './audit/schema.js'
 export type { Sealer, SealResult } from './audit/sealer.js'
 export type { Audit } from './audit/service.js'
-export type { AuditChainStore, AuditFilter, AuditHead, AuditPosition, AuditStore } from './audit/store.js'
+export type {
+  AuditChainStore,
+  AuditFilter,
+  AuditHead,
+  AuditPosition,
+  AuditStore,
+  ChainedRecord as AuditChainedRecord,
+  HeadsDue as AuditHeadsDue,
+  TargetRow as AuditTargetRow,
+} from './audit/store.js'
 export type { AuditVerification, VerifyOptions } from './audit/verify.js'
 export type { BusListener, CacheBus, TenantChange } from './cache/bus.js'
 export type { CacheOptions } from './cache/options.js'
@@ -48,11 +57,13 @@ export type { CacheSync } from './cache/sync.js'
 export type { Identify, Identity, KeyIdentity } from './context.js'
 export { rbacErrors } from './errors.js'
 export { rbacEvents } from './events.js'
+export type { PermissionGuard } from './guard.js'
 export type { InviteMail, InviteOptions } from './invites/options.js'
 export type {
   AcceptInvite,
   CreateInvite,
   Invite,
+  InviteKind,
   InvitePreview,
   InviteQuery,
   InviteStatus,
@@ -69,15 +80,17 @@ export type {
   ApiKey,
   CreateKey,
   KeyQuery,
+  KeySecret,
   KeyStatus,
   KeyWithSecret,
   RateLimit,
   RotateKey,
+  StoredKey,
   UpdateKey,
 } from './keys/schema.js'
 export type { KeyManagement } from './keys/service.js'
 export type { KeyStore } from './keys/store.js'
-export type { RefusalCode, Verification, VerifyKeyOptions } from './keys/verify.js'
+export type { RefusalCode, Verification, Verify, VerifyKeyOptions } from './keys/verify.js'
 export type { ListMembers } from './members/list.js'
 export type {
   AddMember,
@@ -104,8 +117,9 @@ export {
   type ResourceOf,
   type Resources,
 } from './permissions/resources.js'
-export type { CheckPermission, Explanation, Me } from './permissions/schema.js'
-export type { AskOptions, CheckOptions, Permissions } from './permissions/service.js'
+export type { Effect, Rule } from './permissions/rule.js'
+export type { CheckPermission, Explanation, Ground, Me } from './permissions/schema.js'
+export type { AskOptions, Check, CheckOptions, Permissions } from './permissions/service.js'
 export type {
   DiffPolicies,
   Policy,
@@ -127,6 +141,7 @@ export type { DraftState, Policies } from './policies/service.js'
 export type { Simulation, Simulations } from './policies/simulate.js'
 export type { PolicyStore } from './policies/store.js'
 export { createRbac, type Rbac, type RbacOptions } from './rbac.js'
+export type { PublishedRoles } from './roles/book.js'
 export { predefinedRoles } from './roles/predefined.js'
 export type { CreateRole, Role, RoleDefinition, RoleDefinitions, UpdateRole } from './roles/schema.js'
 export type { Roles } from './roles/service.js'

@@ -367,7 +367,12 @@ for (const { name, missing, open } of await storages()) {
       const { invite, token } = await toAnn(rbac, ['read_only', 'billing'], user('olga'))
       const preview = await rbac.invites.preview({ token })
       expect(preview).toEqual({
-        ...{ kind: 'email', tenantName: 'Acme Inc.', roles: ['Read Only', 'Billing'], maskedEmail: 'A***@Acme.com' },
+        ...{
+          kind: 'email',
+          tenantName: 'Acme Inc.',
+          roleNames: ['Read Only', 'Billing'],
+          maskedEmail: 'A***@Acme.com',
+        },
         ...{ domains: [], expiresAt: invite.expiresAt },
       })
       const link = await rbac.invites.create({ tenantId }, { link: { domains: ['acme.com'] }, roles: ['developer'] })

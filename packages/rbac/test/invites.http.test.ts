@@ -82,7 +82,13 @@ for (const target of httpTargets()) {
       const old = await ask('ann@globex', 'POST /invites/accept', { body: { token: made.body.token } })
       expect([old.status, old.body.code]).toEqual([404, 'invite_not_found'])
       expect((await ask(null, 'POST /invites/preview', { body: { token } })).body).toEqual({
-        ...{ kind: 'email', tenantName: 'Acme Inc.', roles: ['Developer'], maskedEmail: 'A***@acme.com', domains: [] },
+        ...{
+          kind: 'email',
+          tenantName: 'Acme Inc.',
+          roleNames: ['Developer'],
+          maskedEmail: 'A***@acme.com',
+          domains: [],
+        },
         expiresAt: '2026-01-08T00:00:00.000Z',
       })
 

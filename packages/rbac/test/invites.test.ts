@@ -201,7 +201,7 @@ for (const { name, missing, open } of await storages()) {
       expect(types()).toEqual(['invite.resent'])
       expect(events[0]).toMatchObject({ before: { status: 'expired' }, after: { status: 'pending' } })
       await expect(rbac.invites.preview({ token })).rejects.toMatchObject({ code: 'invite_not_found' })
-      expect(await rbac.invites.preview({ token: again.token })).toMatchObject({ roles: ['Developer'] })
+      expect(await rbac.invites.preview({ token: again.token })).toMatchObject({ roleNames: ['Developer'] })
     })
 
     it('are revoked once', async () => {

@@ -18,7 +18,7 @@ export function createPreview({ storage, runtime, roles: predefined }: Pick<Deps
       return {
         ...{ kind, domains, expiresAt, maskedEmail: email === null ? null : masked(email) },
         tenantName: (await stores.tenants.find(tenantId))?.name ?? null,
-        roles: invite.roles.map(({ id, key }) => book.byId(id)?.name ?? key),
+        roleNames: invite.roles.map(({ id, key }) => book.byId(id)?.name ?? key),
       }
     }, tx)
   }

@@ -117,8 +117,8 @@ export const InvitePreview = z.object({
   kind: InviteKind,
   /** Null if the tenant was given no name. */
   tenantName: z.string().nullable(),
-  /** The names of the roles, for people. */
-  roles: z.array(z.string()),
+  /** For people; elsewhere `roles` are keys. */
+  roleNames: z.array(z.string()),
   /** `o***@acme.com`; null for a link. */
   maskedEmail: z.string().nullable(),
   domains: z.array(z.string()),
