@@ -259,6 +259,17 @@ for (const { name, missing, open } of await storages()) {
       expect(await rbac.audit.verify(scope, { roots: true })).toMatchObject({ ok: true, sealed: 6, erased: 4 })
       expect((await rbac.audit.query({ tenantId: 'globex' }, { user: 'ann' })).data).toHaveLength(1)
       expect(await rbac.audit.erase(scope, erase)).toEqual({ who: 0, what: 0 })
+      // Slice by slice, so that the changes of others go in between.
+      for (let i = 0; i < 501; i++) await rbac.audit.log({ ...scope, actor: ann, action: 'x' })
+      let transactions = 0
+      const run: RbacStorage['run'] = (...given) => {
+        transactions++
+        return opened.storage.run(...given)
+      }
+      const counted = createRbac({ storage: { ...opened.storage, run }, clock, logger })
+      expect(await counted.audit.erase(scope, erase)).toEqual({ who: 501, what: 0 })
+      // Two slices, the entry that says so, and the joined one that writes it.
+      expect(transactions).toBe(4)
       await expect(rbac.audit.erase(scope, { userId: '' })).rejects.toMatchObject({ code: 'invalid_input' })
     })
 

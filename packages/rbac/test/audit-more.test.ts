@@ -130,6 +130,16 @@ for (const { name, missing, open } of await storages()) {
         data: { apiKey: gone, api_key: gone, client: { clientSecret: gone, token: gone }, keyId: 'k', hasSecret: true },
         after: { stripeApiKey: gone, accessToken: null, tokens: 5, refresh_token: gone },
       })
+      const more = {
+        ...{ passwordHash: 'x', accessKey: 'x', aws_secret_access_key: 'x', apiKeys: ['x'], userPassword: 123456 },
+        ...{ privateKeyPem: 'x', 'Proxy-Authorization': 'x', passwords: { a: 'x' }, encryptionKey: 'x', otp_code: 12 },
+      }
+      const { data } = await log({ data: more })
+      expect(Object.values(data)).toEqual(Object.keys(more).map(() => gone))
+      expect((await log({ data: { maxTokens: 5, hasPassword: true } })).data).toEqual({
+        maxTokens: 5,
+        hasPassword: true,
+      })
       const strict = createRbac({ storage: opened.storage, clock, logger: silent, audit: { redact: ['national_id'] } })
       await strict.audit.log({ ...scope, action: 'b', data: { nationalId: '1', name: 'n' } })
       const [kept] = (await rbac.audit.query(scope, { action: 'b' })).data
@@ -146,6 +156,38 @@ for (const { name, missing, open } of await storages()) {
     })
   })
 }
+
+describe('hooks of the audit log', () => {
+  it('do not keep the sealer when they hang, and get what they missed again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const logger = recordingLogger()
+      const never = new Promise<void>(() => {})
+      const took: string[] = []
+      let hangs = true
+      const rbac = createRbac({
+        storage: memoryStorage(),
+        logger,
+        audit: {
+          checkpoints: { everyEntries: 1 },
+          anchor: async ({ tenantId }) => (hangs ? never : void took.push(`anchor ${tenantId}`)),
+          stream: async ([first]) => (hangs ? never : void took.push(`stream ${first?.tenantId}`)),
+        },
+      })
+      for (const tenantId of ['a', 'b']) await rbac.audit.log({ tenantId, action: 'x' })
+      const sealing = rbac.audit.seal().catch((error: Error) => error.message)
+      await vi.advanceTimersByTimeAsync(60_000)
+      expect(await sealing).toBe('no answer within 30000 ms')
+      expect(logger.entries.map(({ level }) => level)).toEqual(['error', 'error'])
+      expect(await rbac.audit.verify({ tenantId: 'b' })).toMatchObject({ ok: true, sealed: 1 })
+      hangs = false
+      expect(await rbac.audit.seal()).toMatchObject({ sealed: 0, anchored: 2, streamed: 2 })
+      expect(took.sort()).toEqual(['anchor a', 'anchor b', 'stream a', 'stream b'])
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+})
 
 describe('refused attempts', () => {
   const attempt: DeniedAttempt = {

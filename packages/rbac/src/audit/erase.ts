@@ -6,7 +6,7 @@ import { type Actor, checkScope, type Emit, parse, type Scope } from '@org/core'
 import type { Deps } from '../deps.js'
 import type { rbacEvents } from '../events.js'
 import { type AuditRecord, entryOf } from './record.js'
-import { EraseAudit, erasedId, type Plain } from './schema.js'
+import { type AuditPart, EraseAudit, erasedId, type Plain } from './schema.js'
 import type { AuditPosition, AuditStore } from './store.js'
 
 export interface Erased {
@@ -22,23 +22,40 @@ export function createErase({ storage }: Pick<Deps, 'storage'>, emit: Emit<typeo
   return async (scope: Scope, input: EraseAudit): Promise<Erased> => {
     const { tenantId, actor, tx } = checkScope(scope)
     const { userId, emails } = parse(EraseAudit, input)
-    return storage.run(async ({ audit }, own) => {
-      const erased: Erased = { who: 0, what: 0 }
-      for await (const records of slices((after) => audit.by(tenantId, userId, { limit: slice, after }))) {
-        erased.who += await erase(audit, 'who', records)
-      }
-      const words = [userId, ...emails]
-      for await (const records of slices((after) => audit.naming(tenantId, words, { limit: slice, after }))) {
-        const about = records.filter((record) => isAbout(record, userId, emails))
-        erased.what += await erase(audit, 'what', about)
-      }
-      // Who erases themselves must not come back into the log by it.
-      const isSelf = actor?.type === 'user' && actor.id === userId
-      const nobody: Actor = { type: 'user', id: erasedId }
-      const by: Scope = isSelf ? { tenantId, actor: nobody } : scope
-      await emit(by, { type: 'audit.erased', data: { ...erased } }, own)
-      return erased
-    }, tx)
+    const words = [userId, ...emails]
+    /** One slice in one transaction, so that nobody waits for years of them. */
+    const erase = (part: AuditPart, records: AuditRecord[]) =>
+      storage.run(
+        ({ audit }) =>
+          audit.erase(
+            tenantId,
+            part,
+            records.map(({ time, id }) => [time, id]),
+          ),
+        tx,
+      )
+    const read = (work: (audit: AuditStore) => Promise<AuditRecord[]>) => storage.read(({ audit }) => work(audit), tx)
+
+    const erased: Erased = { who: 0, what: 0 }
+    for await (const records of slices((after) =>
+      read((audit) => audit.by(tenantId, userId, { limit: slice, after })),
+    )) {
+      await erase('who', records)
+      erased.who += records.length
+    }
+    for await (const records of slices((after) =>
+      read((audit) => audit.naming(tenantId, words, { limit: slice, after })),
+    )) {
+      const about = records.filter((record) => isAbout(record, userId, emails))
+      if (about.length > 0) await erase('what', about)
+      erased.what += about.length
+    }
+    // Who erases themselves must not come back into the log by it.
+    const isSelf = actor?.type === 'user' && actor.id === userId
+    const nobody: Actor = { type: 'user', id: erasedId }
+    const by: Scope = isSelf ? { tenantId, actor: nobody } : scope
+    await storage.run((_, own) => emit(by, { type: 'audit.erased', data: { ...erased } }, own), tx)
+    return erased
   }
 }
 
@@ -50,11 +67,6 @@ async function* slices(read: (after: AuditPosition | null) => Promise<AuditRecor
     if (!last || records.length < slice) return
     after = [last.time, last.id]
   }
-}
-
-async function erase(audit: AuditStore, part: 'who' | 'what', records: AuditRecord[]): Promise<number> {
-  for (const { tenantId, time, id } of records) await audit.erase(tenantId, part, [[time, id]])
-  return records.length
 }
 
 /** The store finds whatever names them anywhere; only these places say that the entry is about them. */

@@ -28,12 +28,12 @@ export interface AuditOptions {
   olderKeys?: readonly AuditKey[] | undefined
   /**
    * Takes a checkpoint out of the database's reach: to an object store, a ticket, another company. Called by the sealer
-   * after the checkpoint is committed, and again until it succeeds: at least once for each.
+   * after the checkpoint is committed, and again until it succeeds within 30 seconds: at least once for each.
    */
   anchor?: ((checkpoint: AuditCheckpoint) => Promise<void>) | undefined
   /**
    * Takes sealed entries away to a SIEM or a queue, those of one tenant in the order of its chain. Called by the sealer;
-   * what it throws makes the same entries come again: at least once for each.
+   * what it throws, or no answer within 30 seconds, makes the same entries come again: at least once for each.
    */
   stream?: ((entries: readonly AuditEntry[]) => Promise<void>) | undefined
   /** How many refused attempts of one actor are logged in a minute, before they are only counted; 10 unless told. */

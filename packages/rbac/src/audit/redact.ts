@@ -9,24 +9,19 @@ const nameOf = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 
 /** A field whose whole name is one of these. */
 const names = [
-  ...[
-    'password',
-    'passwd',
-    'passphrase',
-    'pwd',
-    'pin',
-    'otp',
-    'secret',
-    'token',
-    'apiKey',
-    'privateKey',
-    'authorization',
-  ],
-  ...['cookie', 'setCookie', 'credentials', 'cardNumber', 'cvc', 'cvv', 'iban', 'ssn', 'sessionId', 'recoveryCodes'],
+  ...['passwd', 'passphrase', 'pwd', 'pin', 'pinCode', 'otp', 'otpCode', 'totp', 'mfaCode', 'jwt', 'bearer'],
+  ...['cookie', 'cookies', 'setCookie', 'cardNumber', 'cvc', 'cvv', 'iban', 'ssn', 'sessionId', 'recoveryCodes'],
 ].map(nameOf)
 
-/** A field whose name ends like this: `userPassword`, `client_secret`, `access-token`, `stripeApiKey`. */
-const endings = ['password', 'secret', 'secrets', 'token', 'tokens', 'apikey', 'privatekey', 'signingkey', 'secretkey']
+/** A field whose name ends like this: `userPassword`, `client_secret`, `access-token`, `Proxy-Authorization`. */
+const endings = [
+  ...['password', 'passwords', 'passwordHash', 'passwordDigest', 'secret', 'secretHash', 'token', 'tokenHash'],
+  ...['authorization', 'credential', 'credentials', 'apiKey', 'apiKeys', 'accessKey', 'privateKey', 'privateKeyPem'],
+  ...['signingKey', 'secretKey', 'encryptionKey'],
+].map(nameOf)
+
+/** Also how many there are: `maxTokens: 100` says nothing secret. */
+const countables = ['secrets', 'tokens']
 
 const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
 
@@ -44,8 +39,10 @@ export function createRedact(more: readonly string[] = []): Redact {
     if (key === '' || value === null || value === undefined) return false
     const name = nameOf(key)
     if (exact.has(name)) return true
-    // `hasSecret: true` and `maxTokens: 100` say nothing secret.
-    return typeof value !== 'boolean' && typeof value !== 'number' && endings.some((ending) => name.endsWith(ending))
+    // `hasSecret: true` says nothing secret.
+    if (typeof value === 'boolean') return false
+    if (endings.some((ending) => name.endsWith(ending))) return true
+    return typeof value !== 'number' && countables.some((ending) => name.endsWith(ending))
   }
   const replace = (key: string, value: unknown) => (isSecret(key, value) ? redacted : value)
   return (pointer, content) => {

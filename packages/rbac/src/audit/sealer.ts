@@ -108,7 +108,7 @@ export function createSealer({ storage, runtime, signer }: Parts, options: Audit
     let anchored = 0
     for (const made of await storage.read(({ auditChain }) => auditChain.unanchored(page))) {
       try {
-        await options.anchor(made)
+        await inTime(options.anchor(made))
       } catch (error) {
         logger.error('A checkpoint of the audit log could not be anchored; it will be tried again', {
           ...{ tenantId: made.tenantId, toSeq: made.toSeq, error },
@@ -128,9 +128,10 @@ export function createSealer({ storage, runtime, signer }: Parts, options: Audit
       const last = records.at(-1)?.seq
       if (last === undefined || last === null) return streamed
       try {
-        await stream(records.map(entryOf))
+        await inTime(stream(records.map(entryOf)))
       } catch (error) {
         logger.error('Entries of the audit log could not be streamed; they will come again', { tenantId, error })
+        if (error instanceof NoAnswer) throw error
         return streamed
       }
       await storage.run(async ({ auditChain }) => {
@@ -173,6 +174,8 @@ export function createSealer({ storage, runtime, signer }: Parts, options: Audit
     if (stream) {
       for await (const head of headsDue({ stream: true })) {
         if (isWanted(head)) await attempt(streamTenant(head, stream).then((sent) => (result.streamed += sent)))
+        // What hangs for one tenant hangs for the others, and sealing waits.
+        if (errors.some((error) => error instanceof NoAnswer)) break
       }
     }
     if (errors.length > 0) throw errors[0]
@@ -227,6 +230,24 @@ export function createSealer({ storage, runtime, signer }: Parts, options: Audit
   }
 
   return { seal, startSealer }
+}
+
+/** How long `anchor` and `stream` may take, in milliseconds. */
+const hookTimeoutMs = 30_000
+
+class NoAnswer extends Error {}
+
+/** A hook that hangs must not keep the sealer from everybody's entries. */
+async function inTime(answer: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new NoAnswer(`no answer within ${hookTimeoutMs} ms`)), hookTimeoutMs)
+  })
+  try {
+    await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** The chain's hashes in a range. @throws Error if one is missing: a checkpoint must not cover up a gap. */

@@ -94,7 +94,8 @@ export interface Audit {
   /**
    * Removes a person's data from the log, and leaves its chain valid: id, address and user agent from what they did, and
    * targets, data, `before` and `after` from what was done to them (a target `user` or `member`, a `userId`, an `email`).
-   * Reads the whole log. An `audit.erased` entry says how many there were. @throws ProblemError `invalid_input`.
+   * Reads the whole log, and erases 500 entries in a transaction: what a crash leaves over, the next call takes. An
+   * `audit.erased` entry at the end says how many there were. @throws ProblemError `invalid_input`.
    */
   erase(scope: Scope, input: EraseAudit): Promise<Erased>
 }
