@@ -55,7 +55,9 @@ export function guard(
   let context: RequestContext | undefined
   const refuse = async (error: unknown): Promise<GuardResult> => {
     await tellOfDenial(error, context, {}, options.logger)
-    const response = problemResponse(error, options.logger, { url: request.raw.url })
+    // A host's query may hold a token of its own.
+    const url = request.raw.url?.split('?', 1)[0]
+    const response = problemResponse(error, options.logger, { url })
     return { pass: false, response: withHeaders(response, context) }
   }
   /** As `then` does: what is thrown is refused. */
