@@ -74,7 +74,7 @@ describe('the guide to API keys', () => {
     const own = await rbac.keys.create(scope, { name: 'x', scopes: ['keys:read'] })
     await samples.offboard(rbac)
     expect((await rbac.keys.verify(own.secret)).valid).toBe(true)
-    expect((await rbac.keys.get({ tenantId: 'acme' }, own.key.id)).makerId).toBe('olga')
+    expect((await rbac.keys.get({ tenantId: 'acme' }, own.key.id)).userId).toBe('olga')
 
     const app = express()
     samples.keysOnly(app, rbac)

@@ -65,10 +65,10 @@ for (const target of httpTargets()) {
       expect(secret).toMatch(/^ak_[0-9A-Za-z]{36}$/)
       const shown = { ...body, expiresAt: '2099-01-01T00:00:00.000Z' }
       expect(key).toEqual({
-        ...{ ...shown, id: key.id, start: secret.slice(0, 7), makerId: 'dev', status: 'active' },
+        ...{ ...shown, id: key.id, start: secret.slice(0, 7), userId: 'dev', status: 'active' },
         ...{ lastUsedAt: null, revokedAt: null, createdAt: expect.stringMatching(/Z$/) },
       })
-      const listed = await ask('rea', 'GET /keys?makerId=dev')
+      const listed = await ask('rea', 'GET /keys?userId=dev')
       expect([listed.status, listed.body]).toEqual([200, { data: [key], next: null }])
       expect((await ask('rea', `GET /keys/${key.id}`)).body).toEqual(key)
       const renamed = await ask('dev', `PATCH /keys/${key.id}`, { body: { name: 'Build', expiresAt: null } })
@@ -88,7 +88,7 @@ for (const target of httpTargets()) {
 
     it('defect 1: the maker is who is signed in, never who the body names', async () => {
       const body = { name: 'CI', scopes: ['keys:read'] }
-      for (const claim of [{ makerId: 'olga' }, { userId: 'olga' }, { actor: { type: 'user', id: 'olga' } }]) {
+      for (const claim of [{ userId: 'olga' }, { actor: { type: 'user', id: 'olga' } }]) {
         expect((await ask(null, 'POST /keys', { body: { ...body, ...claim } })).status).toBe(401)
         expect((await ask('dev', 'POST /keys', { body: { ...body, ...claim } })).status).toBe(422)
       }
@@ -125,7 +125,7 @@ for (const target of httpTargets()) {
       const { body } = await ask('dev', 'POST /keys', { body: { name: 'CI', scopes: ['keys:read'] } })
       const gone = await ask('olga', 'DELETE /members/dev?keysTo=adam')
       expect(gone.status).toBe(204)
-      expect((await ask('olga', `GET /keys/${body.key.id}`)).body).toMatchObject({ makerId: 'adam', status: 'active' })
+      expect((await ask('olga', `GET /keys/${body.key.id}`)).body).toMatchObject({ userId: 'adam', status: 'active' })
       const none = await ask('olga', 'DELETE /members/adam?keysTo=nobody')
       expect([none.status, none.body.code]).toEqual([404, 'not_found'])
       expect((await ask('olga', 'DELETE /members/adam')).status).toBe(204)

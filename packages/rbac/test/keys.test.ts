@@ -83,7 +83,7 @@ for (const { name, missing, open } of await storages()) {
       const { key, secret } = await mint('dev', ['keys:read'])
       expect(secret).toMatch(/^gw_live_[0-9A-Za-z]{36}$/)
       expect(key).toEqual({
-        ...{ id: expect.stringMatching(/^key_/), name: 'CI', scopes: ['keys:read'], makerId: 'dev', status: 'active' },
+        ...{ id: expect.stringMatching(/^key_/), name: 'CI', scopes: ['keys:read'], userId: 'dev', status: 'active' },
         ...{ start: secret.slice(0, 'gw_live_'.length + 4), allowedIps: null, rateLimit: null, expiresAt: null },
         ...{ lastUsedAt: null, revokedAt: null, createdAt: clock.now() },
       })
@@ -308,7 +308,7 @@ for (const { name, missing, open } of await storages()) {
 
     it('the host’s own code makes keys without a maker', async () => {
       const { key, secret } = await mint(null, ['billing:read', 'billing:read', '*:*'])
-      expect(key).toMatchObject({ makerId: null, scopes: ['billing:read', '*'] })
+      expect(key).toMatchObject({ userId: null, scopes: ['billing:read', '*'] })
       expect(await allowed(secret)).toHaveLength(32)
     })
 
@@ -339,7 +339,7 @@ for (const { name, missing, open } of await storages()) {
       expect(await update('adam', { scopes: ['keys:*'], allowedIps: null })).toBe('done')
       expect(await update('adam', { scopes: ['keys:*', 'billing:read'] })).toBe('exceeds_own_rights')
       expect(await rbac.keys.get({ tenantId }, key.id)).toMatchObject({
-        ...{ name: 'new', scopes: ['keys:*'], makerId: 'olga', allowedIps: null, expiresAt: expiresAt - 1 },
+        ...{ name: 'new', scopes: ['keys:*'], userId: 'olga', allowedIps: null, expiresAt: expiresAt - 1 },
       })
     })
 
@@ -379,10 +379,10 @@ for (const { name, missing, open } of await storages()) {
       expect(await allowed(secret)).toEqual(['billing:read', 'keys:read'])
       await remove('dev')
       expect(await allowed(secret)).toEqual(['keys:read'])
-      expect(await rbac.keys.get({ tenantId }, key.id)).toMatchObject({ makerId: 'dev', scopes: key.scopes })
-      expect((await rbac.keys.get({ tenantId }, others.key.id)).makerId).toBe('bill')
+      expect(await rbac.keys.get({ tenantId }, key.id)).toMatchObject({ userId: 'dev', scopes: key.scopes })
+      expect((await rbac.keys.get({ tenantId }, others.key.id)).userId).toBe('bill')
       const [change] = events.filter(({ type }) => type === 'key.updated')
-      expect(change).toMatchObject({ before: { makerId: 'olga' }, after: { makerId: 'dev' } })
+      expect(change).toMatchObject({ before: { userId: 'olga' }, after: { userId: 'dev' } })
     })
 
     it('defect 3: nobody lifts a key above themselves by handing it to an owner', async () => {
@@ -390,7 +390,7 @@ for (const { name, missing, open } of await storages()) {
       const { key, secret } = await mint('otto', ['*'])
       await rbac.members.setRoles({ tenantId }, 'otto', { roles: ['developer'] })
       expect(await code(rbac.members.remove(as('adam'), 'otto', { keysTo: 'olga' }))).toBe('exceeds_own_rights')
-      expect(await rbac.keys.get({ tenantId }, key.id)).toMatchObject({ makerId: 'otto' })
+      expect(await rbac.keys.get({ tenantId }, key.id)).toMatchObject({ userId: 'otto' })
       expect(await code(rbac.members.remove(as('adam'), 'otto', { keysTo: 'adam' }))).toBe('done')
       expect(await allowed(secret)).not.toContain('billing:read')
     })
@@ -403,7 +403,7 @@ for (const { name, missing, open } of await storages()) {
       expect(await code(rbac.members.remove(scope, 'otto', { keysTo: 'olga' }))).toBe('exceeds_own_rights')
       expect(await allowed(secret)).not.toContain('billing:read')
       expect(await code(rbac.members.remove(scope, 'otto', { keysTo: 'adam' }))).toBe('done')
-      expect(await rbac.keys.get({ tenantId }, key.id)).toMatchObject({ makerId: 'adam', status: 'active' })
+      expect(await rbac.keys.get({ tenantId }, key.id)).toMatchObject({ userId: 'adam', status: 'active' })
     })
 
     it('ends with the assignment that it stands on', async () => {
@@ -436,9 +436,9 @@ for (const { name, missing, open } of await storages()) {
       for (const by of ['dev', 'olga', 'dev']) await mint(by, ['keys:read'])
       const first = await rbac.keys.list({ tenantId }, { limit: 2 })
       const second = await rbac.keys.list({ tenantId }, { limit: 2, cursor: first.next ?? '' })
-      expect([...first.data, ...second.data].map(({ makerId }) => makerId)).toEqual(['dev', 'olga', 'dev'])
+      expect([...first.data, ...second.data].map(({ userId }) => userId)).toEqual(['dev', 'olga', 'dev'])
       expect(second.next).toBeNull()
-      expect((await rbac.keys.list({ tenantId }, { makerId: 'dev' })).data).toHaveLength(2)
+      expect((await rbac.keys.list({ tenantId }, { userId: 'dev' })).data).toHaveLength(2)
     })
 
     it('tells of each change once, in its transaction, as webhooks take it', async () => {

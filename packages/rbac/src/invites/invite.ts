@@ -64,7 +64,7 @@ async function whoStandsBehind(stores: RbacStores, tenantId: string, invitedBy: 
   if (invitedBy.type !== 'key') return invitedBy.type === 'user' ? invitedBy.id : null
   const key = await stores.keys.find(tenantId, invitedBy.id, { lock: true })
   if (!key || statusOfKey(key, now) !== 'active') throw voided('The API key that made this invite has ended.')
-  return key.makerId
+  return key.userId
 }
 
 function voided(why: string) {

@@ -25,8 +25,11 @@ export const ApiKey = z.object({
   start: z.string(),
   /** The most that it may do: permissions, wildcards and all. */
   scopes: z.array(z.string()),
-  /** The member whose rights bound it at each check; null for a key that the host's own code made. */
-  makerId: z.string().nullable(),
+  /**
+   * Its maker: the member whose rights bound it at each check, who made it or was handed it since. Null for a key that
+   * the host's own code made.
+   */
+  userId: z.string().nullable(),
   /** Addresses and CIDR blocks that it may be used from; null for all. */
   allowedIps: z.array(z.string()).nullable(),
   rateLimit: RateLimit.nullable(),
@@ -115,7 +118,7 @@ export const RotateKey = z
   .prefault({})
 export type RotateKey = z.input<typeof RotateKey>
 
-export const KeyQuery = PageQuery.extend({ makerId: ExternalId.optional() })
+export const KeyQuery = PageQuery.extend({ userId: ExternalId.optional() })
 export type KeyQuery = z.input<typeof KeyQuery>
 
 /** As it leaves: over HTTP and in events. */

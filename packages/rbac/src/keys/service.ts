@@ -121,7 +121,7 @@ export function createKeys(deps: Deps, writer: KeyWriter, prefix: string): KeyMa
         const key: StoredKey = {
           ...parsed,
           ...{ id: runtime.id('key'), tenantId, scopes, start },
-          makerId: actor.type === 'user' ? actor.id : null,
+          userId: actor.type === 'user' ? actor.id : null,
           ...{ lastUsedAt: null, revokedAt: null, createdAt: clock.now() },
         }
         await stores.keys.insert(key)
@@ -133,11 +133,11 @@ export function createKeys(deps: Deps, writer: KeyWriter, prefix: string): KeyMa
 
     async list(scope, query = {}) {
       const { tenantId, tx } = checkScope(scope)
-      const { makerId, ...page } = parse(KeyQuery, query)
+      const { userId, ...page } = parse(KeyQuery, query)
       const found = await paginate(
         page,
         ['string'],
-        (slice) => storage.read(({ keys }) => keys.list(tenantId, { makerId }, slice), tx),
+        (slice) => storage.read(({ keys }) => keys.list(tenantId, { userId }, slice), tx),
         (last) => [last.id],
       )
       return { ...found, data: found.data.map((key) => keyOf(key, clock.now())) }

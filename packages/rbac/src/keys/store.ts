@@ -7,9 +7,9 @@ export interface KeyStore {
   insert(key: StoredKey): Promise<void>
   find(tenantId: string, id: string, options?: ReadOptions): Promise<StoredKey | null>
   /** The newest first. */
-  list(tenantId: string, filter: { makerId?: string | undefined }, slice: Slice): Promise<StoredKey[]>
+  list(tenantId: string, filter: { userId?: string | undefined }, slice: Slice): Promise<StoredKey[]>
   /** Those of one maker that are not revoked, as they are now; nobody else changes them until the transaction ends. */
-  lockOfMaker(tenantId: string, makerId: string): Promise<StoredKey[]>
+  lockOfUser(tenantId: string, userId: string): Promise<StoredKey[]>
   update(id: string, patch: Partial<Omit<StoredKey, 'id' | 'tenantId'>>): Promise<void>
   /** With their secrets, of a tenant that goes. */
   removeAll(tenantId: string): Promise<void>

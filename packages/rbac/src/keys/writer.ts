@@ -45,7 +45,7 @@ export function createKeyWriter({
     const { actor = systemActor } = scope
     if (actor.type === 'system') return
     await requireScopes(scope, stores, key.scopes)
-    const isOwn = actor.id === (actor.type === 'key' ? key.id : key.makerId)
+    const isOwn = actor.id === (actor.type === 'key' ? key.id : key.userId)
     if (!isOwn) await requireRightsOf(scope, stores, key)
   }
 
@@ -91,14 +91,14 @@ export function createKeyWriter({
       const { actor = systemActor } = scope
       // Under the actor's own name it does no more than they do. Not so a key that hands itself on, to an owner perhaps.
       const isTaken = actor.type === 'user' && actor.id === to
-      for (const key of await stores.keys.lockOfMaker(scope.tenantId, from)) {
+      for (const key of await stores.keys.lockOfUser(scope.tenantId, from)) {
         if (to === null) {
           await revoke(scope, stores, tx, key, reason)
           continue
         }
-        const after: StoredKey = { ...key, makerId: to }
+        const after: StoredKey = { ...key, userId: to }
         if (!isTaken) await requireRightsOf(scope, stores, after)
-        await stores.keys.update(key.id, { makerId: to })
+        await stores.keys.update(key.id, { userId: to })
         const seen = { before: view(key), after: view(after) }
         await emit(scope, { type: 'key.updated', ...about(key), ...seen }, tx)
       }

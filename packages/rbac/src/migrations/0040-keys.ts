@@ -6,7 +6,7 @@ export const keys = createTable('0040-keys', 'keys', (column, table, named) => {
   column.text('name')
   column.id('start', 64)
   column.json('scopes')
-  column.id('maker_id').nullable()
+  column.id('user_id').nullable()
   column.json('allowed_ips').nullable()
   column.json('rate_limit').nullable()
   column.bigint('expires_at').nullable()
@@ -14,5 +14,5 @@ export const keys = createTable('0040-keys', 'keys', (column, table, named) => {
   column.bigint('created_at')
   column.bigint('revoked_at').nullable()
   table.index(['tenant_id', 'id'], named('list')) // list
-  table.index(['tenant_id', 'maker_id', 'id'], named('maker')) // list, by maker; lockOfMaker
+  table.index(['tenant_id', 'user_id', 'id'], named('user')) // list, by userId; lockOfUser
 })

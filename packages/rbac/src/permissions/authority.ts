@@ -63,8 +63,8 @@ export async function keyAuthority(
   key: StoredKey,
   options: Options,
 ): Promise<Authority> {
-  const { tenantId, makerId } = key
-  const maker = makerId === null ? null : await userAuthority(stores, book, tenantId, makerId, options)
+  const { tenantId, userId } = key
+  const maker = userId === null ? null : await userAuthority(stores, book, tenantId, userId, options)
   return authorityOfKey(key, maker, book.policyVersion)
 }
 

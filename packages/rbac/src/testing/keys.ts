@@ -15,7 +15,7 @@ export const keyContract: readonly ContractCase<RbacStorage>[] = [
       lastUsedAt: 1_767_225_600_500,
       revokedAt: 1_767_225_600_900,
     })
-    const plain = storedKey({ id: 'key_2', makerId: null })
+    const plain = storedKey({ id: 'key_2', userId: null })
     await addKeys(storage, full, plain)
     const find = (tenantId: string, id: string) => storage.read(({ keys }) => keys.find(tenantId, id))
     assert.deepEqual(await find('t1', 'key_1'), full)
@@ -52,35 +52,35 @@ export const keyContract: readonly ContractCase<RbacStorage>[] = [
     await addKeys(
       storage,
       storedKey({ id: 'key_1' }),
-      storedKey({ id: 'key_2', makerId: 'bob' }),
+      storedKey({ id: 'key_2', userId: 'bob' }),
       storedKey({ id: 'key_3', revokedAt: 5 }),
       storedKey({ id: 'key_4', tenantId: 't2' }),
-      storedKey({ id: 'key_5', makerId: null }),
+      storedKey({ id: 'key_5', userId: null }),
     )
     const list = (filter: object, after: [string] | null, limit = 10) =>
       storage.read(async ({ keys }) => (await keys.list('t1', filter, { limit, after })).map(({ id }) => id))
     assert.deepEqual(await list({}, null), ['key_5', 'key_3', 'key_2', 'key_1'])
     assert.deepEqual(await list({}, ['key_3'], 1), ['key_2'])
-    assert.deepEqual(await list({ makerId: 'ann' }, null), ['key_3', 'key_1'])
-    assert.deepEqual(await list({ makerId: 'Ann' }, null), [])
-    const live = await storage.run(({ keys }) => keys.lockOfMaker('t1', 'ann'))
+    assert.deepEqual(await list({ userId: 'ann' }, null), ['key_3', 'key_1'])
+    assert.deepEqual(await list({ userId: 'Ann' }, null), [])
+    const live = await storage.run(({ keys }) => keys.lockOfUser('t1', 'ann'))
     assert.deepEqual(live, [storedKey({ id: 'key_1' })])
   }),
 
   contractCase('changes a key, and notes the latest use', async ({ storage }) => {
     await addKeys(storage, storedKey({ id: 'key_1', expiresAt: 9 }), storedKey({ id: 'key_2' }))
-    await storage.run(({ keys }) => keys.update('key_1', { name: 'new', expiresAt: null, makerId: 'bob' }))
+    await storage.run(({ keys }) => keys.update('key_1', { name: 'new', expiresAt: null, userId: 'bob' }))
     await storage.run(({ keys }) => keys.used([{ id: 'key_1', at: 200 }]))
     await storage.run(({ keys }) => keys.used([{ id: 'key_1', at: 100 }]))
     const after = await storage.read(({ keys }) => keys.list('t1', {}, { limit: 10, after: null }))
-    const changed = storedKey({ id: 'key_1', name: 'new', makerId: 'bob', lastUsedAt: 200 })
+    const changed = storedKey({ id: 'key_1', name: 'new', userId: 'bob', lastUsedAt: 200 })
     assert.deepEqual(after, [storedKey({ id: 'key_2' }), changed])
   }),
 ]
 
 export function storedKey(fields: Partial<StoredKey>): StoredKey {
   return {
-    ...{ id: 'key_0', tenantId: 't1', name: 'CI', start: 'ak_abcd', scopes: ['keys:read'], makerId: 'ann' },
+    ...{ id: 'key_0', tenantId: 't1', name: 'CI', start: 'ak_abcd', scopes: ['keys:read'], userId: 'ann' },
     ...{ allowedIps: null, rateLimit: null, expiresAt: null, lastUsedAt: null, revokedAt: null },
     createdAt: 1_767_225_600_123,
     ...fields,

@@ -14,7 +14,7 @@ export function knexKeys(db: Knex, prefix: string): KeyStore {
     name: text,
     start: text,
     scopes: json<string[]>(),
-    makerId: nullable(text),
+    userId: nullable(text),
     allowedIps: nullable(json<string[]>()),
     rateLimit: nullable(json<RateLimit>()),
     expiresAt: nullable(integer),
@@ -32,11 +32,11 @@ export function knexKeys(db: Knex, prefix: string): KeyStore {
   return {
     insert: (key) => table.insert(key),
     find: (tenantId, id, { lock = false } = {}) => (lock ? table.lock({ tenantId, id }) : table.find({ tenantId, id })),
-    list: (tenantId, { makerId }, slice) =>
-      table.newestFirst({ tenantId, ...(makerId !== undefined && { makerId }) }, slice),
-    lockOfMaker: (tenantId, makerId) =>
+    list: (tenantId, { userId }, slice) =>
+      table.newestFirst({ tenantId, ...(userId !== undefined && { userId }) }, slice),
+    lockOfUser: (tenantId, userId) =>
       table.all((query) => {
-        const narrowed = query.where(table.encode({ tenantId, makerId })).whereNull('revoked_at').orderBy('id')
+        const narrowed = query.where(table.encode({ tenantId, userId })).whereNull('revoked_at').orderBy('id')
         return dialectOf(db) === 'sqlite' ? narrowed : narrowed.forUpdate()
       }),
     update: async (id, patch) => void (await table.update({ id }, patch)),

@@ -16,14 +16,14 @@ export function memoryKeys(
       const key = table.get(id)
       return key?.tenantId === tenantId ? key : null
     },
-    list: async (tenantId, { makerId }, slice) =>
+    list: async (tenantId, { userId }, slice) =>
       newestFirst(
-        table.filter((row) => row.tenantId === tenantId && passes(makerId, row.makerId ?? undefined)),
+        table.filter((row) => row.tenantId === tenantId && passes(userId, row.userId ?? undefined)),
         slice,
       ),
-    lockOfMaker: async (tenantId, makerId) =>
+    lockOfUser: async (tenantId, userId) =>
       table
-        .filter((row) => row.tenantId === tenantId && row.makerId === makerId && row.revokedAt === null)
+        .filter((row) => row.tenantId === tenantId && row.userId === userId && row.revokedAt === null)
         .sort((a, b) => (a.id < b.id ? -1 : 1)),
     update: async (id, patch) => void table.update((row) => row.id === id, patch),
     async removeAll(tenantId) {
