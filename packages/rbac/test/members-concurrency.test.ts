@@ -154,6 +154,16 @@ for (const { name, missing, open } of await storages()) {
     })
 
     if (name === 'postgres' || name === 'mariadb')
+      it('a tenant is read while its team is being changed', async () => {
+        const tenantId = 'read'
+        await here.tenants.create({ tenantId }, { ownerId: 'ann', name: 'Acme' })
+        await opened.transaction(async (tx) => {
+          await here.members.setRoles({ tenantId, tx }, 'ann', { roles: ['owner', 'admin'] })
+          expect(await there.tenants.get({ tenantId })).toMatchObject({ name: 'Acme' })
+        })
+      })
+
+    if (name === 'postgres' || name === 'mariadb')
       it('a tenant is not made again in a transaction of the host that began before its first member came', async () => {
         const tenantId = 'late'
         const late = opened.transaction(

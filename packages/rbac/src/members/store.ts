@@ -5,8 +5,8 @@ export interface MemberStore {
   /** Null if it was written; the member that is there. */
   insertOrFind(member: Member): Promise<Member | null>
   find(tenantId: string, userId: string, options?: { lock?: boolean }): Promise<Member | null>
-  /** Whether the tenant has any member, as it is now. Called under the tenant's lock. */
-  any(tenantId: string): Promise<boolean>
+  /** Whether the tenant has any member; with `lock` as it is now. */
+  any(tenantId: string, options?: { lock?: boolean }): Promise<boolean>
   setStatus(tenantId: string, userId: string, status: MemberStatus): Promise<void>
   remove(tenantId: string, userId: string): Promise<void>
   /** Of a tenant that goes. */

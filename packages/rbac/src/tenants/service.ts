@@ -55,9 +55,9 @@ export function createTenants(deps: Deps, writer: AssignmentWriter): Tenants {
   const about = ({ id, name }: Tenant) => ({ resource: { type: 'tenant', id }, data: { tenantId: id, name } })
   const shown = ({ id, ...tenant }: Tenant) => TenantView.parse({ tenantId: id, ...tenant })
 
-  const existing = async (stores: RbacStores, tenantId: string): Promise<Tenant> => {
+  const existing = async (stores: RbacStores, tenantId: string, options?: { lock: boolean }): Promise<Tenant> => {
     const found = await stores.tenants.find(tenantId)
-    if (found && (await stores.members.any(tenantId))) return found
+    if (found && (await stores.members.any(tenantId, options))) return found
     throw coreErrors.not_found({ detail: 'This tenant has no team yet.' })
   }
 
@@ -69,7 +69,7 @@ export function createTenants(deps: Deps, writer: AssignmentWriter): Tenants {
       const createdAt = runtime.clock.now()
       return change(scope, async (stores, tx) => {
         const there = await stores.tenants.find(tenantId)
-        if (there?.createdAt || (await stores.members.any(tenantId)))
+        if (there?.createdAt || (await stores.members.any(tenantId, { lock: true })))
           throw rbacErrors.tenant_exists({ detail: `"${tenantId}" has a team already.` })
         const tenant: Tenant = { id: tenantId, name, createdAt }
         await stores.tenants.update(tenantId, { name, createdAt })
@@ -89,7 +89,7 @@ export function createTenants(deps: Deps, writer: AssignmentWriter): Tenants {
       const { tenantId } = checkScope(scope)
       const { name } = parse(UpdateTenant, input)
       return change(scope, async (stores, tx) => {
-        const before = await existing(stores, tenantId)
+        const before = await existing(stores, tenantId, { lock: true })
         const after = { ...before, name }
         await stores.tenants.update(tenantId, { name })
         const seen = { before: shown(before), after: shown(after) }
@@ -101,7 +101,7 @@ export function createTenants(deps: Deps, writer: AssignmentWriter): Tenants {
     async delete(scope) {
       const { tenantId, actor = systemActor } = checkScope(scope)
       await change(scope, async (stores, tx) => {
-        const tenant = await existing(stores, tenantId)
+        const tenant = await existing(stores, tenantId, { lock: true })
         for (const store of [stores.members, stores.assignments, stores.invites, stores.keys]) {
           await store.removeAll(tenantId)
         }

@@ -18,7 +18,8 @@ export function knexMembers(db: Knex, prefix: string): MemberStore {
     insertOrFind: (member) => table.insertOrFind(member, ['tenantId', 'userId']),
     find: (tenantId, userId, { lock = false } = {}) =>
       lock ? table.lock({ tenantId, userId }) : table.find({ tenantId, userId }),
-    any: async (tenantId) => (await table.lock({ tenantId })) !== null,
+    any: async (tenantId, { lock = false } = {}) =>
+      (await (lock ? table.lock({ tenantId }) : table.find({ tenantId }))) !== null,
     setStatus: async (tenantId, userId, status) => void (await table.update({ tenantId, userId }, { status })),
     remove: async (tenantId, userId) => void (await table.remove({ tenantId, userId })),
     removeAll: async (tenantId) => void (await table.remove({ tenantId })),
