@@ -4,9 +4,9 @@ import type { Knex } from 'knex'
 import { defaultPrefix, migrations } from './migrations/index.js'
 
 export type { MigrateOptions, Migration } from '@org/core/knex'
+export { type AccessibleByOptions, accessibleBy } from './accessible-by/accessible-by.js'
+export type { ColumnType } from './accessible-by/comparisons.js'
 export { type PostgresBusOptions, postgresBus } from './cache/postgres.js'
-export { type AccessibleByOptions, accessibleBy } from './knex/accessible-by.js'
-export type { ColumnType } from './knex/accessible-by-comparisons.js'
 export { type KnexStorageOptions, knexStorage } from './storage/knex/index.js'
 export { migrations }
 

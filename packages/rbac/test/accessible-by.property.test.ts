@@ -1,10 +1,10 @@
 /** The rows that `accessibleBy` selects are those that the ability allows, whatever the rules and the rows. */
 import { createMongoAbility, type MongoAbility, type MongoQuery, type RawRuleOf, subject } from '@casl/ability'
 import { testDatabases } from '@org/core/testing'
+import { type AccessibleByOptions, accessibleBy } from '@org/rbac/knex'
 import fc from 'fast-check'
 import type { Knex } from 'knex'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type AccessibleByOptions, accessibleBy } from '../src/knex/accessible-by.js'
 import { conditionsMatcher } from '../src/permissions/conditions/matcher.js'
 
 /** Close to each other in ways that databases like to ignore. */

@@ -2,7 +2,7 @@
 import { parse, type Tx } from '@org/core'
 import type { Deps } from '../deps.js'
 import { unknownInvite } from './accept.js'
-import { masked } from './address.js'
+import { masked } from './email.js'
 import { statusOf } from './invite.js'
 import { type InvitePreview, TokenInput } from './schema.js'
 import { hashOf } from './token.js'

@@ -1,6 +1,6 @@
 import { Actor, ExternalId, PageQuery, Text, Time, TimeView } from '@org/core'
 import { z } from 'zod'
-import { addressOf, domainOf } from './address.js'
+import { addressOf, domainOf } from './email.js'
 
 /** To one address, or to whoever has the link. */
 export const InviteKind = z.enum(['email', 'link'])

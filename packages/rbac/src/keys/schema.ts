@@ -1,6 +1,6 @@
 import { ExternalId, PageQuery, Text, Time, TimeParam, TimeView } from '@org/core'
 import { z } from 'zod'
-import { parseRange } from './address.js'
+import { parseRange } from './ip.js'
 
 /** How many requests a key may make in each window of time. */
 export const RateLimit = z.strictObject({

@@ -2,7 +2,7 @@
 import type { MongoAbility } from '@casl/ability'
 import type { Tx } from '@org/core'
 import type { Deps } from '../deps.js'
-import { isWithin } from './address.js'
+import { isWithin } from './ip.js'
 import type { createKeyLimits, RateLimitState } from './limits.js'
 import { type ApiKey, keyOf, type StoredKey, statusOf } from './schema.js'
 import { hashOf, isSameHash, isSecret } from './secret.js'

@@ -3,8 +3,8 @@ import { type Ability, coreErrors } from '@org/core'
 import { dialectOf } from '@org/core/knex'
 import type { Knex } from 'knex'
 import { isField } from '../permissions/conditions/schema.js'
-import { type ColumnType, comparisonsOf } from './accessible-by-comparisons.js'
-import { type AbilityRule, allowedBy } from './accessible-by-rules.js'
+import { type ColumnType, comparisonsOf } from './comparisons.js'
+import { type AbilityRule, allowedBy } from './rules.js'
 
 type Question<A extends Ability> = A extends { can(...args: infer Args): boolean } ? Args : never
 type ResourceOf<A extends Ability> = Extract<Question<A>[1], string>

@@ -5,7 +5,7 @@
  */
 import type { Dialect } from '@org/core/knex'
 import { isPlain, maxDigits, numberPattern } from '../permissions/conditions/values.js'
-import { anyOf, identifier, keyword, list, type Predicate, type Sql, sql } from './accessible-by-sql.js'
+import { anyOf, identifier, keyword, list, type Predicate, type Sql, sql } from './sql.js'
 
 export type Order = Parameters<typeof keyword>[0]
 

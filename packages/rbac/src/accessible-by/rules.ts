@@ -2,8 +2,8 @@
 import { coreErrors } from '@org/core'
 import { type Ast, parsing, type Term, termsOf } from '../permissions/conditions/terms.js'
 import type { Scalar } from '../permissions/conditions/values.js'
-import type { Comparisons } from './accessible-by-comparisons.js'
-import { allOf, anyOf, identifier, not, type Predicate, sql } from './accessible-by-sql.js'
+import type { Comparisons } from './comparisons.js'
+import { allOf, anyOf, identifier, not, type Predicate, sql } from './sql.js'
 
 /** What is read of CASL's rules. */
 export interface AbilityRule {

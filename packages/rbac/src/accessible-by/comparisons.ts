@@ -1,7 +1,7 @@
 /** How the columns of one query are compared: by what they hold, or by a type that the host vouches for. */
 import type { Dialect } from '@org/core/knex'
-import { type DialectSql, dialects, numbersIn, type Order } from './accessible-by-dialects.js'
-import { commas, identifier, keyword, list, type Predicate, sql } from './accessible-by-sql.js'
+import { type DialectSql, dialects, numbersIn, type Order } from './dialects.js'
+import { commas, identifier, keyword, list, type Predicate, sql } from './sql.js'
 
 /** `number` for integers, decimals and doubles, `text` for `varchar` and `text`. */
 export type ColumnType = 'number' | 'text'
