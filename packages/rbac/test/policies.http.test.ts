@@ -201,6 +201,16 @@ for (const target of httpTargets()) {
       expect(body.basedOn).toBe(0)
     })
 
+    it('simulate tells of another member whoever may read the team as well', async () => {
+      await rbac.roles.create({ tenantId: 'acme' }, { key: 'policy_reader', permissions: ['policies:read'] })
+      await rbac.assignments.assign({ tenantId: 'acme' }, { userId: 'pia', role: 'policy_reader' })
+      const simulate = async (more: object) =>
+        (await ask('pia', 'POST /policies/simulate', { body: { resource: 'keys', action: 'delete', ...more } })).status
+      expect(await simulate({ userId: 'dev' })).toBe(403)
+      expect(await simulate({ userId: 'pia' })).toBe(200)
+      expect(await simulate({ userId: 'dev', roles: ['admin'] })).toBe(200)
+    })
+
     it('is open to those who may, and to no others', async () => {
       const reading = ['/policies', '/policies/draft', '/policies/diff', '/policies/1'].map((path) => `GET ${path}`)
       const asking = ['POST /policies/test', 'POST /policies/simulate']

@@ -1,4 +1,4 @@
-import { coreErrors, pageOf, type Route, route } from '@org/core'
+import { authorize, coreErrors, pageOf, type Route, route } from '@org/core'
 import { rbacErrors } from '../errors.js'
 import type { Resources } from '../permissions/resources.js'
 import { ExplanationView } from '../permissions/schema.js'
@@ -122,11 +122,18 @@ export function policyRoutes(policies: Policies, { simulate }: Simulations<Resou
       method: 'POST',
       path: '/policies/simulate',
       summary: 'Ask what a member, or anybody with some roles, could do under another policy',
+      description: 'Asking about the roles of another member needs the permission team:read as well.',
       can: ['read', 'policies'],
       body: SimulateBody,
       response: ExplanationView,
       errors: [coreErrors.not_found],
-      handler: ({ body }, { tenantId, tx }) => simulate({ ...body, tenantId, tx }),
+      handler: ({ body }, ctx) => {
+        const { tenantId, actor, tx } = ctx
+        // With roles, the id only fills in a variable.
+        const isOneself = actor.type === 'user' && body.userId === actor.id
+        if (!body.roles && !isOneself) authorize(ctx, 'read', 'team')
+        return simulate({ ...body, tenantId, tx })
+      },
     }),
     route({
       id: 'rbac.getPolicy',
