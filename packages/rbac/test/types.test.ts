@@ -2,6 +2,7 @@
 import { createMongoAbility, type MongoAbility, type RawRuleOf } from '@casl/ability'
 import { type PackRule, unpackRules } from '@casl/ability/extra'
 import type { Ability, RequestContext } from '@org/core'
+import { testDatabases } from '@org/core/testing'
 import {
   type ConcretePermission,
   createRbac,
@@ -17,7 +18,6 @@ import { rbacRouter, requirePermission } from '@org/rbac/express'
 import { accessibleBy } from '@org/rbac/knex'
 import { rbacRouter as koaRouter, requirePermission as requireOnKoa } from '@org/rbac/koa'
 import type { Request } from 'express'
-import createKnex from 'knex'
 import type { Context } from 'koa'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 
@@ -77,11 +77,13 @@ describe('types', () => {
   })
 
   it('narrow queries, scope keys and make roles by the one catalog', async () => {
-    const posts = createKnex({ client: 'better-sqlite3', useNullAsDefault: true })('projects')
+    const database = await (await testDatabases()).find(({ name }) => name === 'sqlite')?.open()
+    if (!database) throw new Error('SQLite is always there')
+    const projectsOf = () => database.knex('projects')
     const ability = await rbac.abilityFor({ userId: 'u' })
-    expect(accessibleBy(posts.clone(), ability, 'archive', 'projects').toString()).toContain('1 = 0')
+    expect(accessibleBy(projectsOf(), ability, 'archive', 'projects').toString()).toContain('1 = 0')
     // @ts-expect-error an action of another resource
-    expect(accessibleBy(posts.clone(), ability, 'archive', 'keys').toString()).toContain('1 = 0')
+    expect(accessibleBy(projectsOf(), ability, 'archive', 'keys').toString()).toContain('1 = 0')
 
     const scope = { tenantId: 't' }
     const { key } = await rbac.keys.create(scope, { name: 'CI', scopes: ['projects:archive', 'keys:*', '*:read'] })
@@ -99,6 +101,7 @@ describe('types', () => {
     const wrong = { effect: 'allow', permission: 'project:read' } as const
     // @ts-expect-error no such resource
     await expect(rbac.roles.create(scope, { key: 'other', rules: [wrong] })).rejects.toThrow('project')
+    await database.close()
   })
 
   it('come to a front end with the rules', () => {

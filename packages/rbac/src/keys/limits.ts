@@ -7,8 +7,8 @@ import type { RateLimit } from './schema.js'
 export type RateLimiter = Pick<RateLimiterAbstract, 'consume' | 'get'>
 
 /**
- * Makes a limiter where counters are kept: `(options) => new RateLimiterRedis({ ...options, storeClient, rejectIfRedisNotReady: true })`. In the
- * memory of the process unless told, where each process counts for itself.
+ * Makes a limiter where counters are kept: `(options) => new RateLimiterRedis({ ...options, storeClient,
+ * rejectIfRedisNotReady: true })`. In the memory of the process unless told, where each process counts for itself.
  */
 export type MakeRateLimiter = (options: {
   keyPrefix: string

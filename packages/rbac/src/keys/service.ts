@@ -45,8 +45,8 @@ export interface KeyManagement<P extends string = string> {
   /** @throws ProblemError `not_found`. */
   get(scope: Scope, id: string): Promise<ApiKey>
   /**
-   * Changes what is given, if anything is. Whatever makes it reach further (more scopes, a later end, more addresses, a higher limit)
-   * needs all of its scopes, and a member. Emits `key.updated`.
+   * Changes what is given, if anything is. Whatever makes it reach further (more scopes, a later end, more addresses, a
+   * higher limit) needs all of its scopes, and a member. Emits `key.updated`.
    *
    * @throws ProblemError `not_found`; `key_revoked`; `invalid_input`, `exceeds_own_rights` and `forbidden` as `create`.
    */
