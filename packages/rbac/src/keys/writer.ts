@@ -7,7 +7,6 @@ import type { RbacStores } from '../storage/port.js'
 import { KeyView, keyOf, type StoredKey } from './schema.js'
 import { asOf, lackingScopes } from './scopes.js'
 
-type KeyEvent = 'key.updated' | 'key.rotated' | 'key.revoked'
 export type RevokeReason = 'revoked' | 'member_removed' | 'member_left'
 
 export type KeyWriter = ReturnType<typeof createKeyWriter>
