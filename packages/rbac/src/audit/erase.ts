@@ -2,6 +2,7 @@
  * Erasure of one person (GDPR art. 17). The chain holds salted commitments to what goes, and its hashes stay as they are;
  * with the salt gone, nobody can try out what had been there.
  */
+import { setImmediate as othersTurn } from 'node:timers/promises'
 import { type Actor, checkScope, type Emit, parse, type Scope } from '@org/core'
 import type { Deps } from '../deps.js'
 import type { rbacEvents } from '../events.js'
@@ -66,6 +67,8 @@ async function* slices(read: (after: AuditPosition | null) => Promise<AuditRecor
     const last = records.at(-1)
     if (!last || records.length < slice) return
     after = [last.time, last.id]
+    // SQLite answers without letting go of the process.
+    await othersTurn()
   }
 }
 

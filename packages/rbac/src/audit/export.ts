@@ -1,4 +1,5 @@
 /** The log as a file of any length, made slice by slice. */
+import { setImmediate as othersTurn } from 'node:timers/promises'
 import { checkScope, type Emit, parse, type Scope } from '@org/core'
 import { stringify } from 'csv-stringify/sync'
 import type { Deps } from '../deps.js'
@@ -67,6 +68,8 @@ export function createExport({ storage }: Pick<Deps, 'storage'>, emit: Emit<type
         const last = records.at(-1)
         if (!last || records.length < slice) return
         after = [last.time, last.id]
+        // SQLite answers without letting go of the process.
+        await othersTurn()
       }
     }
     return parts()

@@ -1,4 +1,5 @@
 /** Removes old entries, whole checkpointed segments at a time: the checkpoint goes on standing for what went. */
+import { setImmediate as othersTurn } from 'node:timers/promises'
 import { checkScope, type Emit, parse, type Scope } from '@org/core'
 import type { Deps } from '../deps.js'
 import type { rbacEvents } from '../events.js'
@@ -46,6 +47,8 @@ export function createPrune(
     for (let count = await pruneOne(); count !== null; count = await pruneOne()) {
       pruned.entries += count
       pruned.segments++
+      // SQLite answers without letting go of the process.
+      await othersTurn()
     }
     return pruned
   }

@@ -2,6 +2,7 @@
  * Gives entries their places in the chain, makes checkpoints and hands both on. The transaction that writes an entry
  * takes no lock for this; whoever seals holds the head of the tenant's chain, so that two never make a fork.
  */
+import { setImmediate as othersTurn } from 'node:timers/promises'
 import { coreErrors } from '@org/core'
 import type { Deps } from '../deps.js'
 import { linksAfter } from './chain.js'
@@ -62,7 +63,11 @@ export function createSealer({ storage, runtime, signer }: Parts, options: Audit
 
   async function sealTenant(tenantId: string): Promise<number> {
     let sealed = 0
-    for (let count = batch; count === batch; sealed += count) count = await sealBatch(tenantId)
+    for (let count = batch; count === batch; sealed += count) {
+      count = await sealBatch(tenantId)
+      // SQLite answers without letting go of the process.
+      await othersTurn()
+    }
     return sealed
   }
 
@@ -141,6 +146,7 @@ export function createSealer({ storage, runtime, signer }: Parts, options: Audit
       })
       streamed += records.length
       after = last
+      await othersTurn()
     }
   }
 
@@ -186,7 +192,7 @@ export function createSealer({ storage, runtime, signer }: Parts, options: Audit
 
   async function checkpointAll(tenantId: string): Promise<number> {
     let made = 0
-    while (await checkpoint(tenantId)) made++
+    for (; await checkpoint(tenantId); made++) await othersTurn()
     return made
   }
 

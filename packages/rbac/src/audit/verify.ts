@@ -1,4 +1,5 @@
 /** Reads a tenant's whole log and says what was done to it, and where. In memory for one batch. */
+import { setImmediate as othersTurn } from 'node:timers/promises'
 import { checkScope, parse, type Scope } from '@org/core'
 import { z } from 'zod'
 import type { Deps } from '../deps.js'
@@ -68,7 +69,8 @@ export function createVerify({ storage }: Pick<Deps, 'storage'>, signer: Signer)
         break
       }
     }
-    walk.end()
+    // The first sealer may have been here since we began.
+    if (head || !(await read((chain) => chain.head(tenantId)))) walk.end()
     await checkpoints.end(walk.last)
 
     let unsealed = 0
@@ -81,6 +83,7 @@ export function createVerify({ storage }: Pick<Deps, 'storage'>, signer: Signer)
       const last = rows.at(-1)
       if (!last || rows.length < batch) break
       after = [last.time, last.id]
+      await othersTurn()
     }
     const { sealed, erased } = walk
     const found = findings.all()
@@ -123,6 +126,8 @@ async function* batches(read: Read, tenantId: string, afterSeq: number): AsyncGe
     }
     yield current
     if (current.rows.length < batch) return
+    // SQLite answers without letting go of the process, and a log may take minutes.
+    await othersTurn()
   }
 }
 
