@@ -13,6 +13,8 @@ export default defineConfig({
   ...source,
   test: {
     globalSetup: ['packages/core/test/report-missing.ts'],
+    // Vitest leaves one core free, which is half of a small machine; tests of databases mostly wait.
+    maxWorkers: 2,
     projects: [
       {
         ...source,
