@@ -29,7 +29,7 @@ export function requireFeature<Feature extends string>(
   { needed = 1, ...options }: RequireFeatureOptions,
 ): RequestHandler {
   const { logger } = billing.http.runtime
-  return expressGuard({ ...options, logger }, async (context, request) => {
+  return expressGuard({ ...options, logger }, async ({ context }, request) => {
     const units = typeof needed === 'function' ? await needed(request) : needed
     await billing.entitlements.require(context.tenantId, feature, { needed: units, tx: context.tx })
   })
@@ -60,7 +60,7 @@ export function meterUsage<Meter extends string>(
 ): RequestHandler {
   const { runtime } = billing.http
   const module = { usage: billing.usage as Usage, runtime }
-  return expressGuard({ ...options, logger: runtime.logger }, async (context, request, response) => {
+  return expressGuard({ ...options, logger: runtime.logger }, async ({ context }, request, response) => {
     const units = typeof quantity === 'function' ? await quantity(request) : quantity
     return meterRequest(module, meter, context, response, {
       quantity: units,

@@ -31,7 +31,7 @@ export function requireFeature<Feature extends string>(
   { needed = 1, ...options }: RequireFeatureOptions,
 ): Middleware {
   const { logger } = billing.http.runtime
-  return koaGuard({ ...options, logger }, async (context, ctx) => {
+  return koaGuard({ ...options, logger }, async ({ context }, ctx) => {
     const units = typeof needed === 'function' ? await needed(ctx) : needed
     await billing.entitlements.require(context.tenantId, feature, { needed: units, tx: context.tx })
   })
@@ -62,7 +62,7 @@ export function meterUsage<Meter extends string>(
 ): Middleware {
   const { runtime } = billing.http
   const module = { usage: billing.usage as Usage, runtime }
-  return koaGuard({ ...options, logger: runtime.logger }, async (context, ctx) => {
+  return koaGuard({ ...options, logger: runtime.logger }, async ({ context }, ctx) => {
     const units = typeof quantity === 'function' ? await quantity(ctx) : quantity
     return meterRequest(module, meter, context, ctx.res, {
       quantity: units,

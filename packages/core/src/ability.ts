@@ -35,19 +35,19 @@ export function allows(
   ability: Ability & Partial<Ruled>,
   action: string,
   resource: string,
-  { row, fields }: About = {},
+  about: About = nothing,
 ): boolean {
+  const { row, fields } = about
   // A row that was looked for and not found is not the resource as a whole.
   if (row === null) return false
-  const asked = fields && fields.length > 0 ? fields : [undefined]
   const rules = ability.possibleRulesFor?.(action, resource) ?? ability.rulesFor?.(action, resource)
-  if (rules) {
-    for (const field of asked) if (!decide(rules, row, field)) return false
-    return true
-  }
   // An ability that shows no rules is taken at its word.
-  return asked.every((field) => ability.can(action, row ?? resource, field) === true)
+  const allowed = (field: string | undefined) =>
+    rules ? decide(rules, row, field) : ability.can(action, row ?? resource, field) === true
+  return fields && fields.length > 0 ? fields.every(allowed) : allowed(undefined)
 }
+
+const nothing: About = Object.freeze({})
 
 function decide(rules: readonly Rule[], row: object | undefined, field: string | undefined): boolean {
   for (const rule of rules) {

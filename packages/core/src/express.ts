@@ -1,7 +1,7 @@
 /** Express 4 and 5: the route table as an `express.Router()`, and guards as middleware. */
-import { type Request, type RequestHandler, type Response, Router } from 'express'
+import { type NextFunction, type Request, type RequestHandler, type Response, Router } from 'express'
 import { coreErrors } from './errors.js'
-import { type Check, type GuardOptions, type GuardResult, guard } from './http/guard.js'
+import { type Caller, type Check, type GuardOptions, type GuardResult, guard } from './http/guard.js'
 import { handle } from './http/handle.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './http/message.js'
 import type { HttpModule } from './http/route.js'
@@ -19,7 +19,7 @@ export function expressRouter(module: HttpModule, options: RouterOptions<Request
     const method = route.method.toLowerCase() as Lowercase<typeof route.method>
     router[method](route.path, (request, response, next) => {
       // Express 4 does not look at the promise, and an unhandled rejection ends the process.
-      handle(module, route, new ExpressRequest(request, context), options)
+      handle(module, route, new ExpressRequest(request, response, context), options)
         .then((answer) => send(response, answer, module.runtime.logger))
         .catch(next)
     })
@@ -30,22 +30,25 @@ export function expressRouter(module: HttpModule, options: RouterOptions<Request
 /** What every guard of ours takes. */
 export type ExpressGuardOptions = Pick<RouterOptions<Request>, 'context' | 'trustedOrigins'>
 
+/** Throws a catalogue error to refuse, and may answer headers for the response of the guarded route. */
+export type ExpressCheck = (caller: Caller, request: Request, response: Response) => ReturnType<Check<ExpressRequest>>
+
 /** A middleware that lets a request pass when `check` does not throw. */
-export function expressGuard(
-  options: ExpressGuardOptions & GuardOptions,
-  check: Check<[Request, Response]>,
-): RequestHandler {
+export function expressGuard(options: ExpressGuardOptions & GuardOptions, check: ExpressCheck): RequestHandler {
   const context = requireContext(options)
+  const checkCaller: Check<ExpressRequest> = (caller) => check(caller, caller.request.raw, caller.request.response)
   return (request, response, next) => {
-    const finish = (result: GuardResult) => {
-      if (!result.pass) return send(response, result.response, options.logger)
-      response.set(result.headers)
-      next()
-    }
-    const result = guard(new ExpressRequest(request, context), options, (found) => check(found, request, response))
-    if (result instanceof Promise) result.then(finish).catch(next)
-    else finish(result)
+    const result = guard(new ExpressRequest(request, response, context), options, checkCaller)
+    if (result instanceof Promise) result.then((late) => finish(late, response, next, options.logger)).catch(next)
+    else finish(result, response, next, options.logger)
   }
+}
+
+function finish(result: GuardResult, response: Response, next: NextFunction, logger: Logger): void {
+  if (result.pass) {
+    if (result.headers) response.set(result.headers)
+    next()
+  } else send(response, result.response, logger)
 }
 
 function requireContext(options: { context: ExpressContext }): ExpressContext {
@@ -55,14 +58,11 @@ function requireContext(options: { context: ExpressContext }): ExpressContext {
 
 /** What costs something is found out when it is asked for. */
 class ExpressRequest implements HttpRequest {
-  readonly #context: ExpressContext
-
   constructor(
     readonly raw: Request,
-    context: ExpressContext,
-  ) {
-    this.#context = context
-  }
+    readonly response: Response,
+    private readonly context: ExpressContext,
+  ) {}
 
   get params(): Record<string, string> {
     return this.raw.params as Record<string, string>
@@ -85,7 +85,7 @@ class ExpressRequest implements HttpRequest {
   }
 
   identify(): unknown {
-    return this.#context(this.raw)
+    return this.context(this.raw)
   }
 }
 

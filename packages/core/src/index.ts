@@ -48,6 +48,7 @@ export {
 export { memoryIdempotency } from './memory/idempotency.js'
 export { type MemoryRows, MemoryTable, type MemoryTableOptions, newestFirst } from './memory/table.js'
 export { decodeCursor, encodeCursor, type Page, PageQuery, pageOf, paginate, type Slice } from './paging.js'
+export { isPromise } from './promise.js'
 export type { Clock, IdFactory, Logger, Random, Runtime, RuntimeOptions } from './runtime.js'
 export type { RunOptions, Storage, Tx } from './storage.js'
 export { checkId, Id, IdParams, Text } from './text.js'

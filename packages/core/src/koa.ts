@@ -2,7 +2,7 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
 import { coreErrors } from './errors.js'
-import { type Check, type GuardOptions, guard } from './http/guard.js'
+import { type Caller, type Check, type GuardOptions, guard } from './http/guard.js'
 import { handle } from './http/handle.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './http/message.js'
 import type { HttpModule } from './http/route.js'
@@ -28,13 +28,17 @@ export function koaRouter(module: HttpModule, options: RouterOptions<Context>): 
 /** What every guard of ours takes. */
 export type KoaGuardOptions = Pick<RouterOptions<Context>, 'context' | 'trustedOrigins'>
 
+/** Throws a catalogue error to refuse, and may answer headers for the response of the guarded route. */
+export type KoaCheck = (caller: Caller, ctx: Context) => ReturnType<Check<KoaRequest>>
+
 /** A middleware that lets a request pass when `check` does not throw. */
-export function koaGuard(options: KoaGuardOptions & GuardOptions, check: Check<[Context]>): Middleware {
+export function koaGuard(options: KoaGuardOptions & GuardOptions, check: KoaCheck): Middleware {
   const context = requireContext(options)
+  const checkCaller: Check<KoaRequest> = (caller) => check(caller, caller.request.ctx)
   return async (ctx, next) => {
-    const result = await guard(new KoaRequest(ctx, {}, context), options, (found) => check(found, ctx))
+    const result = await guard(new KoaRequest(ctx, {}, context), options, checkCaller)
     if (!result.pass) return send(ctx, result.response, options.logger)
-    ctx.set(result.headers)
+    if (result.headers) ctx.set(result.headers)
     await next()
   }
 }
@@ -46,15 +50,11 @@ function requireContext(options: { context: KoaContext }): KoaContext {
 
 /** What costs something is found out when it is asked for. */
 class KoaRequest implements HttpRequest {
-  readonly #context: KoaContext
-
   constructor(
     readonly ctx: Context,
     readonly params: Record<string, string>,
-    context: KoaContext,
-  ) {
-    this.#context = context
-  }
+    private readonly context: KoaContext,
+  ) {}
 
   get raw() {
     return this.ctx.req
@@ -78,7 +78,7 @@ class KoaRequest implements HttpRequest {
   }
 
   identify(): unknown {
-    return this.#context(this.ctx)
+    return this.context(this.ctx)
   }
 }
 

@@ -209,7 +209,7 @@ for (const target of httpTargets()) {
 
     beforeAll(async () => {
       const guarded = { context, logger }
-      const check = async ({ ability }: RequestContext) => {
+      const check = async ({ ability }: Pick<RequestContext, 'ability'>) => {
         if (!ability.can('create', 'notes')) throw new Error('the check itself broke')
         return { 'x-checked': 'yes' }
       }

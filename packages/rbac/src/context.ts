@@ -2,11 +2,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import {
   type Ability,
-  type Actor,
   coreErrors,
+  type DeniedAttempt,
   isExternalId,
+  isPromise,
   type RequestContext,
   type RequestInfo,
+  type RouterOptions,
   type Tx,
 } from '@org/core'
 import type { OnDenied } from './audit/denied.js'
@@ -35,7 +37,7 @@ type Found = Identity | KeyIdentity | null
 export type Identify<Request> = (request: Request) => Found | Promise<Found>
 
 export function createContext(
-  abilityOf: (who: { tenantId: string; actor: Actor }, tx: Tx | undefined) => Ability | Promise<Ability>,
+  abilityOf: (tenantId: string, userId: string, tx: Tx | undefined) => Ability | Promise<Ability>,
   authenticate: Authenticate,
   onDenied: OnDenied,
 ) {
@@ -49,32 +51,37 @@ export function createContext(
     }
   })
 
-  return <Request>(identify: Identify<Request>): ((request: Request) => Promise<RequestContext | null>) =>
-    async (request) => {
+  // At once where what is asked is remembered: each turn of the event loop is felt on every request.
+  return <Request>(identify: Identify<Request>): RouterOptions<Request>['context'] =>
+    (request) => {
       const answer = identify(request)
-      const identity = answer !== null && typeof answer === 'object' && 'then' in answer ? await answer : answer
-      // From JavaScript, also what `&&` leaves of nobody, and a header that is not there or is there twice.
-      if (!identity) return null
-      if ('apiKey' in identity) return typeof identity.apiKey === 'string' ? ofKey(request, identity) : null
-      const { userId, tenantId = defaultTenantId, ip, userAgent, requestId, tx } = identity
-      if (!isExternalId(userId)) throw wrongId('userId')
-      if (!isExternalId(tenantId)) throw wrongId('tenantId')
-      const actor = { type: 'user' as const, id: userId }
-      const found = abilityOf({ tenantId, actor }, tx)
-      return {
-        tenantId,
-        actor,
-        // What is remembered is there at once, and each turn of the event loop is felt on every request.
-        ability: found instanceof Promise ? await found : found,
-        ip,
-        userAgent,
-        requestId,
-        tx,
-        onDenied(attempt, origin) {
-          return onDenied({ ...origin, tenantId, actor, tx }, attempt)
-        },
-      }
+      return isPromise(answer) ? Promise.resolve(answer).then((late) => found(request, late)) : found(request, answer)
     }
+
+  function found(request: unknown, identity: Found): ReturnType<RouterOptions<unknown>['context']> {
+    // From JavaScript, also what `&&` leaves of nobody, and a header that is not there or is there twice.
+    if (!identity) return null
+    if ('apiKey' in identity) return typeof identity.apiKey === 'string' ? ofKey(request, identity) : null
+    const { userId, tenantId = defaultTenantId, tx } = identity
+    if (!isExternalId(userId)) throw wrongId('userId')
+    if (!isExternalId(tenantId)) throw wrongId('tenantId')
+    const ability = abilityOf(tenantId, userId, tx)
+    return isPromise(ability)
+      ? ability.then((late) => memberContext(identity, tenantId, late))
+      : memberContext(identity, tenantId, ability)
+  }
+
+  function memberContext(identity: Identity, tenantId: string, ability: Ability): RequestContext {
+    const { userId, ip, userAgent, requestId, tx } = identity
+    const actor = { type: 'user' as const, id: userId }
+    return { tenantId, actor, ability, ip, userAgent, requestId, tx, onDenied: tellOfMember }
+  }
+
+  /** A method, and not one function for each request. */
+  function tellOfMember(this: RequestContext, attempt: DeniedAttempt, origin: RequestInfo): Promise<void> {
+    const { tenantId, actor, tx } = this
+    return onDenied({ ...origin, tenantId, actor, tx }, attempt)
+  }
 }
 
 function wrongId(name: string) {

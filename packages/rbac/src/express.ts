@@ -38,12 +38,13 @@ export function requirePermission<R extends Resources, Resource extends Resource
   { row, fields, ...options }: RequirePermissionOptions,
 ): RequestHandler {
   const check = rbac.guard(resource, action, { row: row !== undefined, fields: fields !== undefined })
-  return expressGuard({ ...options, logger: rbac.http.runtime.logger }, (context, request) =>
-    check(context, {
-      row: row && (() => row(request, context)),
-      fields: fields && (() => fields(request, context)),
-    }),
-  )
+  return expressGuard({ ...options, logger: rbac.http.runtime.logger }, (caller, request) => {
+    if (!row && !fields) return check(caller)
+    return check(caller, {
+      row: row && (() => row(request, caller.context)),
+      fields: fields && (() => fields(request, caller.context)),
+    })
+  })
 }
 
 export interface ApiKeyAuthOptions extends Pick<ExpressGuardOptions, 'trustedOrigins'> {

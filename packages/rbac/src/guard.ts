@@ -12,8 +12,8 @@ export interface Loaders {
   fields?: (() => readonly string[] | Promise<readonly string[]>) | undefined
 }
 
-/** Checks a context, and then the row and the fields if there are any to look at. */
-export type PermissionGuard = (context: RequestContext, load?: Loaders) => void | Promise<void>
+/** Checks a caller's ability, and then the row and the fields if there are any to look at. */
+export type PermissionGuard = (caller: Pick<RequestContext, 'ability'>, load?: Loaders) => void | Promise<void>
 
 /** Which loaders a guard was given. */
 export type Given = Record<keyof Loaders, boolean>
@@ -39,12 +39,15 @@ export function permissionGuard(
   const blind = blindTo(roles, resource, action, given)
   if (blind) throw coreErrors.setup_error({ detail: `${where}: ${blind}` })
 
-  return (context, load = {}) => {
-    if (load.row || load.fields) return checkLoaded(context, load)
-    if (!allows(context.ability, action, resource)) throw forbidden(action, resource)
+  return (caller, load) => {
+    if (load?.row || load?.fields) return checkLoaded(caller, load)
+    if (!allows(caller.ability, action, resource)) throw forbidden(action, resource)
   }
 
-  async function checkLoaded({ ability }: RequestContext, { row: loadRow, fields: loadFields }: Loaders) {
+  async function checkLoaded(
+    { ability }: Pick<RequestContext, 'ability'>,
+    { row: loadRow, fields: loadFields }: Loaders,
+  ) {
     // Whoever may do this to no row at all is refused without a look at the database.
     if (ability.can(action, resource) !== true) throw forbidden(action, resource)
     const about: About = {}

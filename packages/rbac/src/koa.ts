@@ -39,12 +39,13 @@ export function requirePermission<R extends Resources, Resource extends Resource
   { row, fields, ...options }: RequirePermissionOptions,
 ): Middleware {
   const check = rbac.guard(resource, action, { row: row !== undefined, fields: fields !== undefined })
-  return koaGuard({ ...options, logger: rbac.http.runtime.logger }, (context, ctx) =>
-    check(context, {
-      row: row && (() => row(ctx, context)),
-      fields: fields && (() => fields(ctx, context)),
-    }),
-  )
+  return koaGuard({ ...options, logger: rbac.http.runtime.logger }, (caller, ctx) => {
+    if (!row && !fields) return check(caller)
+    return check(caller, {
+      row: row && (() => row(ctx, caller.context)),
+      fields: fields && (() => fields(ctx, caller.context)),
+    })
+  })
 }
 
 export interface ApiKeyAuthOptions extends Pick<KoaGuardOptions, 'trustedOrigins'> {

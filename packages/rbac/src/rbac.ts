@@ -4,7 +4,7 @@ import {
   createRuntime,
   type EventSink,
   type HttpModule,
-  type RequestContext,
+  type RouterOptions,
   type RuntimeOptions,
   warnOfMemory,
 } from '@org/core'
@@ -85,7 +85,7 @@ export interface Rbac<R extends Resources = PredefinedResources> extends Permiss
    *
    * @throws ProblemError `setup_error`, on a request, if `identify` answers ids that are none.
    */
-  context<Request>(identify: Identify<Request>): (request: Request) => Promise<RequestContext | null>
+  context<Request>(identify: Identify<Request>): RouterOptions<Request>['context']
   /**
    * Listens on the `cache.bus` for changes that other processes make, until `stop()`. Only ever makes them count sooner.
    *

@@ -356,7 +356,7 @@ describe('rate limits in memory', () => {
     expect(await inTime(rbac.keys.verify(secret))).toMatchObject({ valid: true, rateLimit: null })
     expect(logger.entries.map(({ level }) => level)).toEqual(['error'])
     const request = { headers: { 'user-agent': 'curl' }, ip: '192.0.2.1' }
-    const known = rbac.context(() => ({ apiKey: secret }))(request)
+    const known = (async () => rbac.context(() => ({ apiKey: secret }))(request))()
     for (let i = 0; i < 22; i++) await vi.advanceTimersByTimeAsync(50)
     expect(await inTime(known)).toMatchObject({ tenantId })
   })

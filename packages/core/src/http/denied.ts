@@ -6,13 +6,15 @@ import type { Logger } from '../runtime.js'
 /** Does nothing but for a 403 of a known caller. Never rejects: a log that fails must not change the answer. */
 export async function tellOfDenial(
   error: unknown,
-  context: RequestContext | undefined,
+  caller: { readonly context: RequestContext | undefined } | undefined,
   { routeId }: { routeId?: string },
   logger: Logger,
 ): Promise<void> {
   // Read inside, since a host's own context may answer it by a getter that throws.
   try {
-    if (!context?.onDenied || !isProblem(error) || error.status !== 403) return
+    if (!isProblem(error) || error.status !== 403) return
+    const context = caller?.context
+    if (!context?.onDenied) return
     const { action, resource } = error.extensions ?? {}
     const attempt: DeniedAttempt = {
       action: typeof action === 'string' ? action : undefined,

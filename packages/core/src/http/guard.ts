@@ -1,23 +1,48 @@
 /** What a middleware guard asks of a request on a route of the host's own; each framework wraps it in a few lines. */
 import type { IncomingMessage } from 'node:http'
-import type { RequestContext } from '../context.js'
+import type { Ability, RequestContext } from '../context.js'
+import { isPromise } from '../promise.js'
 import type { Logger } from '../runtime.js'
 import { tellOfDenial } from './denied.js'
-import { identify, withHeaders } from './identity.js'
+import { complete, identify, withHeaders } from './identity.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
 import { checkOrigin } from './origin.js'
 import { problemResponse } from './problem.js'
-import { when } from './when.js'
 
 /**
- * Where a request keeps who was found to ask, so that a handler behind several guards reads it without asking again. On
- * the request itself: a weak map of all requests costs the garbage collector more than the guard costs.
+ * Where a request keeps who was found to ask, so that a handler behind several guards reads it without asking again: on
+ * the list of its raw headers. A property of the request itself costs as much as all else that a guard does, since each
+ * request has a shape of its own to V8; a weak map costs no less.
  */
-const contextKey = Symbol('context')
+const callerKey = Symbol('caller')
 
-type Known = IncomingMessage & { [contextKey]?: RequestContext }
+type Kept = { [callerKey]?: Caller }
 
-const noHeaders: Record<string, string> = Object.freeze({})
+const keptOn = (raw: IncomingMessage): Kept => (raw.rawHeaders ?? raw) as Kept
+
+/** Who was found to ask. Where from is looked up when somebody wants to know: it costs more than most guards do. */
+export class Caller<Request extends HttpRequest = HttpRequest> {
+  readonly ability: Ability
+  readonly responseHeaders: RequestContext['responseHeaders']
+  private readonly found: RequestContext
+  readonly request: Request
+  private completed: RequestContext | undefined
+
+  constructor(found: RequestContext, request: Request) {
+    this.ability = found.ability
+    this.responseHeaders = found.responseHeaders
+    this.found = found
+    this.request = request
+    this.completed = undefined
+    // Node.js forgets the address of a caller who hangs up, unless it was asked for before.
+    request.raw.socket?.remoteAddress
+  }
+
+  get context(): RequestContext {
+    this.completed ??= complete(this.request, this.found)
+    return this.completed
+  }
+}
 
 /**
  * The context that a guard in front of this handler established. Takes the Express request, the Koa context or the
@@ -25,63 +50,97 @@ const noHeaders: Record<string, string> = Object.freeze({})
  */
 export function contextOf(request: IncomingMessage | { req: IncomingMessage }): RequestContext | undefined {
   const raw = 'req' in request && 'headers' in request.req ? request.req : (request as IncomingMessage)
-  return (raw as Known)[contextKey]
+  const caller = keptOn(raw)[callerKey]
+  // Whoever makes a request out of another may hand its list of headers on.
+  return caller?.request.raw === raw ? caller.context : undefined
 }
 
 /** Headers for the response of the guarded route, if there are any. */
 type Checked = Record<string, string> | void
 
 /** Throws a catalogue error to refuse. */
-export type Check<Framework extends unknown[]> = (
-  context: RequestContext,
-  ...framework: Framework
-) => Checked | Promise<Checked>
+export type Check<Request extends HttpRequest> = (caller: Caller<Request>) => Checked | Promise<Checked>
 
-export type GuardResult = { pass: true; headers: Record<string, string> } | { pass: false; response: HttpResponse }
+export type GuardResult =
+  | { pass: true; headers: Record<string, string> | undefined }
+  | { pass: false; response: HttpResponse }
 
 export interface GuardOptions extends Pick<RouterOptions<never>, 'trustedOrigins'> {
   logger: Logger
 }
 
 /**
- * Establishes the context and runs `check` on it. `check` throws a catalogue error to refuse, and may answer headers
- * for the response of the guarded route. Answers at once if everything is known at once. Never throws or rejects.
+ * Establishes the caller and runs `check` on it. `check` throws a catalogue error to refuse, and may answer headers for
+ * the response of the guarded route. Answers at once if everything is known at once: each turn of the event loop is felt
+ * on every request. Never throws or rejects.
  */
-export function guard(
-  request: HttpRequest,
+export function guard<Request extends HttpRequest>(
+  request: Request,
   options: GuardOptions,
-  check: (context: RequestContext) => Checked | Promise<Checked>,
+  check: Check<Request>,
 ): GuardResult | Promise<GuardResult> {
-  let context: RequestContext | undefined
-  const refuse = async (error: unknown): Promise<GuardResult> => {
-    await tellOfDenial(error, context, {}, options.logger)
-    // A host's query may hold a token of its own.
-    const url = request.raw.url?.split('?', 1)[0]
-    const response = problemResponse(error, options.logger, { url })
-    return { pass: false, response: withHeaders(response, context) }
-  }
-  /** As `then` does: what is thrown is refused. */
-  const guarded =
-    <Value>(step: (value: Value) => GuardResult | Promise<GuardResult>) =>
-    (value: Value) => {
-      try {
-        return step(value)
-      } catch (error) {
-        return refuse(error)
-      }
-    }
-  const pass = (found: RequestContext, headers: Checked): GuardResult => {
-    const known: Known = request.raw
-    known[contextKey] = found
-    if (!found.responseHeaders) return { pass: true, headers: headers ?? noHeaders }
-    return { pass: true, headers: { ...found.responseHeaders, ...headers } }
-  }
-  const ask = guarded((found: RequestContext) => {
-    context = found
-    return when(check(found), (headers) => pass(found, headers), refuse)
-  })
-  return guarded(() => {
+  try {
     checkOrigin(request, request.raw.method ?? 'GET', options.trustedOrigins)
-    return when(identify(request), ask, refuse)
-  })(undefined)
+    const found = identify(request)
+    return isPromise(found) ? admitLater(found, request, options, check) : admit(found, request, options, check)
+  } catch (error) {
+    return refuse(error, request, options)
+  }
+}
+
+async function admitLater<Request extends HttpRequest>(
+  found: Promise<RequestContext>,
+  request: Request,
+  options: GuardOptions,
+  check: Check<Request>,
+): Promise<GuardResult> {
+  try {
+    return admit(await found, request, options, check)
+  } catch (error) {
+    return refuse(error, request, options)
+  }
+}
+
+/** @throws whatever the host's context throws when it is read. */
+function admit<Request extends HttpRequest>(
+  found: RequestContext,
+  request: Request,
+  options: GuardOptions,
+  check: Check<Request>,
+): GuardResult | Promise<GuardResult> {
+  const caller = new Caller(found, request)
+  try {
+    const checked = check(caller)
+    return isPromise(checked) ? passLater(checked, caller, options) : pass(checked, caller)
+  } catch (error) {
+    return refuse(error, request, options, caller)
+  }
+}
+
+async function passLater(checked: Promise<Checked>, caller: Caller, options: GuardOptions): Promise<GuardResult> {
+  try {
+    return pass(await checked, caller)
+  } catch (error) {
+    return refuse(error, caller.request, options, caller)
+  }
+}
+
+const passed: GuardResult = Object.freeze({ pass: true, headers: undefined })
+
+function pass(headers: Checked, caller: Caller): GuardResult {
+  keptOn(caller.request.raw)[callerKey] = caller
+  const { responseHeaders } = caller
+  return headers || responseHeaders ? { pass: true, headers: { ...responseHeaders, ...headers } } : passed
+}
+
+async function refuse(
+  error: unknown,
+  request: HttpRequest,
+  { logger }: GuardOptions,
+  caller?: Caller,
+): Promise<GuardResult> {
+  await tellOfDenial(error, caller, {}, logger)
+  // A host's query may hold a token of its own.
+  const url = request.raw.url?.split('?', 1)[0]
+  return { pass: false, response: withHeaders(problemResponse(error, logger, { url }), caller) }
 }

@@ -1,8 +1,8 @@
 /** Who asks, and from where. */
 import { isActor, isExternalId, type RequestContext, type RequestInfo } from '../context.js'
 import { coreErrors, isProblem } from '../errors.js'
+import { isPromise } from '../promise.js'
 import type { HttpRequest, HttpResponse } from './message.js'
-import { when } from './when.js'
 
 /** Where the request came from, cut to lengths that fit a log; what the host knows better comes first. */
 export function requestInfo(request: HttpRequest, known: RequestInfo = {}): RequestInfo {
@@ -18,29 +18,33 @@ function firstOf(header: string | string[] | undefined, length: number): string 
   return typeof header === 'string' ? header.slice(0, length) : undefined
 }
 
+/** What a host's `context` may answer, whatever its type says. */
+type Found = RequestContext | null | undefined | false
+
 /**
- * The host's context, completed with where the request came from.
+ * The host's context, as it is: {@link complete} adds where the request came from. At once if the host answers at once.
  *
  * @throws ProblemError `unauthenticated` (401) if there is none; `setup_error` (500) if it is not one.
  */
 export function identify(request: HttpRequest): RequestContext | Promise<RequestContext> {
-  const refused = (error: unknown) => complete(request, refusal(error))
-  let found: Found | Promise<Found>
+  let found: Found | PromiseLike<Found>
   try {
-    found = request.identify() as Found | Promise<Found>
+    found = request.identify() as Found | PromiseLike<Found>
   } catch (error) {
-    return refused(error)
+    return known(refusal(error))
   }
-  return when(found, (context) => complete(request, context), refused)
+  return isPromise(found) ? Promise.resolve(found).then(known, (error) => known(refusal(error))) : known(found)
 }
 
-/** What a host's `context` may answer, whatever its type says. */
-type Found = RequestContext | null | undefined | false
-
-function complete(request: HttpRequest, found: Found): RequestContext {
+function known(found: Found): RequestContext {
   if (!found) throw coreErrors.unauthenticated({ headers: { 'www-authenticate': 'Bearer' } })
   const broken = whatIsWrong(found)
   if (broken) throw coreErrors.setup_error({ detail: `context(req) must answer ${broken}, or null for nobody.` })
+  return found
+}
+
+/** Never the host's own object, which may serve other requests as well. */
+export function complete(request: HttpRequest, found: RequestContext): RequestContext {
   // Field by field: a host's own class may answer some of them by getters, which a spread would lose.
   const { tenantId, actor, ability, tx, onDenied, responseHeaders } = found
   const { ip, userAgent, requestId } = requestInfo(request, found)
@@ -60,8 +64,11 @@ function tellerOf(found: RequestContext): Pick<RequestContext, 'onDenied'> {
 }
 
 /** The response with what the context sends along; what the response itself says comes first. */
-export function withHeaders(response: HttpResponse, context: RequestContext | undefined): HttpResponse {
-  const more = context?.responseHeaders
+export function withHeaders(
+  response: HttpResponse,
+  sent: Pick<RequestContext, 'responseHeaders'> | undefined,
+): HttpResponse {
+  const more = sent?.responseHeaders
   return more ? { ...response, headers: { ...more, ...response.headers } } : response
 }
 

@@ -39,6 +39,8 @@ const tag = '__caslSubjectType__'
  */
 class CatalogAbility extends Ability<AbilityTuple, MongoQuery> {
   readonly #catalog: Catalog
+  /** What was found, by subject and action: no more than the catalog has. */
+  readonly #found = new Map<SubjectType, Map<string, MatchingRules>>()
 
   constructor(catalog: Catalog, rules: Rule[]) {
     super(rules, { conditionsMatcher, fieldMatcher: fieldPatternMatcher })
@@ -54,7 +56,13 @@ class CatalogAbility extends Ability<AbilityTuple, MongoQuery> {
   }
 
   override possibleRulesFor(action: string, subjectType: SubjectType = 'all'): MatchingRules {
-    return this.#knows(action, subjectType) ? super.possibleRulesFor(action, subjectType) : []
+    const found = this.#found.get(subjectType)?.get(action)
+    if (found) return found
+    if (!this.#knows(action, subjectType)) return []
+    const rules = super.possibleRulesFor(action, subjectType)
+    const ofSubject = this.#found.get(subjectType) ?? new Map<string, MatchingRules>()
+    this.#found.set(subjectType, ofSubject.set(action, rules))
+    return rules
   }
 
   /** What one host changed here would count for everybody who holds the same. */

@@ -95,7 +95,7 @@ export interface Permissions<R extends Resources> {
 /** What the routes and the request context ask beyond that. */
 export interface OwnPermissions {
   /** At once if it is remembered. */
-  abilityOf(who: { tenantId: string; actor: Actor }, tx: Tx | undefined): MongoAbility | Promise<MongoAbility>
+  abilityOf(tenantId: string, userId: string, tx: Tx | undefined): MongoAbility | Promise<MongoAbility>
   me(context: RequestContext): Promise<Me>
   check(context: RequestContext, question: CheckPermission): Promise<{ allowed: boolean }>
   checkAll(context: RequestContext, questions: CheckPermissions): Promise<{ allowed: boolean[] }>
@@ -152,10 +152,10 @@ export function createPermissions<R extends Resources>(
   }
 
   return {
-    abilityOf(who, tx) {
-      const { tenantId, actor } = who
-      const known = tx || actor.type !== 'user' ? null : access.known(tenantId, actor.id)
-      return known ? known.ability : access.of(who, tx).then(({ ability }) => ability)
+    abilityOf(tenantId, userId, tx) {
+      const known = tx ? null : access.known(tenantId, userId)
+      if (known) return known.ability
+      return access.of({ tenantId, actor: { type: 'user', id: userId } }, tx).then(({ ability }) => ability)
     },
 
     // Not async, and asks for nothing twice: hosts call this many times a request.

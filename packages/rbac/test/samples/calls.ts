@@ -56,7 +56,7 @@ export function ownCatalog(knex: Knex) {
 
 export function fieldGuard(
   knex: Knex,
-  context: () => Promise<RequestContext | null>,
+  context: () => RequestContext | null | Promise<RequestContext | null>,
 ): { rbac: Pick<Rbac, 'context' | 'assignments'>; guard: RequestHandler } {
   const rbac = createRbac({
     storage: knexStorage(knex),

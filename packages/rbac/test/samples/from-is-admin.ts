@@ -20,7 +20,11 @@ export async function setFlag(knex: Knex, rbac: Rbac, id: number, isAdmin: boole
   })
 }
 
-export function guardRoute(app: Express, rbac: Rbac, context: () => Promise<RequestContext | null>) {
+export function guardRoute(
+  app: Express,
+  rbac: Rbac,
+  context: () => RequestContext | null | Promise<RequestContext | null>,
+) {
   // Before: if (!user.isAdmin) return res.sendStatus(403)
   app.delete('/keys/:id', requirePermission(rbac, 'keys', 'delete', { context }), (_req, res) => {
     res.sendStatus(204)
