@@ -10,7 +10,14 @@ export interface Comparison {
   /** More of them where the machine's noise is larger than what is measured; 25 unless told. */
   rounds?: number
   /** Makes both ready; `close` undoes it. Each function does one unit of work, or as many as it says. */
-  open(): Promise<{ subject(): unknown; reference(): unknown; unitsPerCall?: number; close?(): Promise<void> }>
+  open(): Promise<{
+    subject(): unknown
+    reference(): unknown
+    unitsPerCall?: number
+    /** Lays out work for the subject's next round, outside of what is measured. */
+    layOut?(): Promise<void>
+    close?(): Promise<void>
+  }>
 }
 
 export interface Result {
@@ -36,26 +43,30 @@ const briefMs = 0.01
 
 export async function compare(comparison: Comparison): Promise<Result> {
   const { bench, floor, rounds = usualRounds } = comparison
-  const { subject, reference, unitsPerCall = 1, close } = await comparison.open()
+  const { subject, reference, unitsPerCall = 1, layOut, close } = await comparison.open()
+  const own = async () => {
+    await layOut?.()
+    return rate(subject)
+  }
   // Before what counts, so that both are compiled.
   for (let round = 0; round < rounds / 5; round++) {
-    await rate(subject)
+    await own()
     await rate(reference)
   }
   const pairs: [number, number][] = []
   for (let round = 0; round < rounds; round++) {
     // Whoever goes first finds a warmer or a colder machine: take turns at that too.
-    if (round % 2 === 0) pairs.push([await rate(subject), await rate(reference)])
-    else pairs.push(reverse([await rate(reference), await rate(subject)]))
+    if (round % 2 === 0) pairs.push([await own(), await rate(reference)])
+    else pairs.push(reverse([await rate(reference), await own()]))
   }
   await close?.()
   return {
     bench,
     subject: comparison.subject,
-    subjectRate: Math.round(median(pairs.map(([own]) => own)) * unitsPerCall),
+    subjectRate: Math.round(median(pairs.map(([first]) => first)) * unitsPerCall),
     reference: comparison.reference,
     referenceRate: Math.round(median(pairs.map(([, other]) => other)) * unitsPerCall),
-    ratio: Number(median(pairs.map(([own, other]) => own / other)).toPrecision(3)),
+    ratio: Number(median(pairs.map(([first, other]) => first / other)).toPrecision(3)),
     floor,
   }
 }

@@ -38,8 +38,12 @@ export function commitment(salt: string, text: string): string {
   return sha256(salt + text)
 }
 
+/** What JSON writes as it is: printable ASCII but for quotes and backslashes. */
+const plain = /^[ !#-[\]-~]*$/
+
 export function whoOf({ actorId, ip, userAgent }: Pick<AuditRecord, 'actorId' | 'ip' | 'userAgent'>): string {
-  return JSON.stringify([actorId, ip, userAgent])
+  if (!plain.test(actorId + ip + userAgent)) return JSON.stringify([actorId, ip, userAgent])
+  return `["${actorId}",${quoted(ip)},${quoted(userAgent)}]`
 }
 
 export function canonicalText(fields: Bound, who: string, what: string): string {
@@ -47,18 +51,22 @@ export function canonicalText(fields: Bound, who: string, what: string): string 
 }
 
 /**
- * The same text at a tenth of the price, for whoever makes or reads a million of them: the names are in order, nothing is nested, and
- * JSON.stringify writes a string as RFC 8785 does. A test holds the two together.
+ * The same text at a twentieth of the price, for whoever makes or reads a million of them: the names are in order,
+ * nothing is nested, and hardly any of the texts needs escapes. A test holds the two together.
  */
 export function canonicalTextFast(fields: Bound, who: string, what: string): string {
   const { action, actorType, eventId, id, outcome, requestId, tenantId, time } = fields
-  const json = JSON.stringify
+  if (!plain.test(action + actorType + eventId + id + outcome + requestId + tenantId)) {
+    return canonicalText(fields, who, what)
+  }
   return (
-    `{"action":${json(action)},"actorType":${json(actorType)},"eventId":${json(eventId)},"id":${json(id)},` +
-    `"outcome":${json(outcome)},"requestId":${json(requestId)},"tenantId":${json(tenantId)},"time":${time},` +
-    `"v":${version},"what":"${what}","who":"${who}"}`
+    `{"action":"${action}","actorType":"${actorType}","eventId":${quoted(eventId)},"id":"${id}","outcome":"${outcome}",` +
+    `"requestId":${quoted(requestId)},"tenantId":"${tenantId}","time":${time},"v":${version},"what":"${what}","who":"${who}"}`
   )
 }
+
+/** Of text that needs no escapes. */
+const quoted = (text: string | null) => (text === null ? 'null' : `"${text}"`)
 
 /** An entry, made ready to be kept; it has no place in the chain yet. */
 export function recordOf(entry: AuditEntry, random: Random): AuditRecord {

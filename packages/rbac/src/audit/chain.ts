@@ -9,11 +9,11 @@ export interface Unsealed {
   id: string
   time: number
   contentHash: string
+  /** Where the storage finds it again; only it can read this. */
+  at?: string | undefined
 }
 
-export interface Link {
-  id: string
-  time: number
+export interface Link extends Pick<Unsealed, 'id' | 'time' | 'at'> {
   /** From 1, without gaps. */
   seq: number
   prevHash: string
@@ -28,10 +28,10 @@ export function linkHash(prevHash: string, seq: number, contentHash: string): st
 /** The links of these entries after `head`, in the order given. */
 export function linksAfter(head: { seq: number; hash: string }, entries: readonly Unsealed[]): Link[] {
   let { seq, hash } = head
-  return entries.map(({ id, time, contentHash }) => {
+  return entries.map(({ id, time, contentHash, at }) => {
     const prevHash = hash
     seq++
     hash = linkHash(prevHash, seq, contentHash)
-    return { id, time, seq, prevHash, hash }
+    return { id, time, at, seq, prevHash, hash }
   })
 }

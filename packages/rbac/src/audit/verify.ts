@@ -38,6 +38,8 @@ export interface VerifyOptions {
 }
 
 const batch = 1000
+/** Entries that are checked before others have their turn. */
+const turn = 250
 
 export function createVerify({ storage }: Pick<Deps, 'storage'>, signer: Signer) {
   return async (scope: Scope, options: VerifyOptions = {}): Promise<AuditVerification> => {
@@ -54,7 +56,9 @@ export function createVerify({ storage }: Pick<Deps, 'storage'>, signer: Signer)
     let progress = 0
     for await (const { rows, targets } of batches(read, tenantId, head?.prunedSeq ?? 0)) {
       const slow: ChainedRecord[] = []
-      for (const row of rows) {
+      for (const [i, row] of rows.entries()) {
+        // SQLite answers without letting go of the process, a log may take minutes, and what is read ahead has to come in.
+        if (i % turn === 0) await othersTurn()
         if (head && (row.seq ?? 0) > head.seq) break
         const gap = walk.gapBefore(row)
         if (gap && !(await wasPruned(read, tenantId, row))) findings.add(gap)
@@ -102,7 +106,7 @@ interface Batch {
   targets: Map<string, TargetRow[]>
 }
 
-/** Reads one batch ahead, while the one before it is checked. */
+/** Reads two batches ahead, while one is checked. */
 async function* batches(read: Read, tenantId: string, afterSeq: number): AsyncGenerator<Batch> {
   const load = async (after: number): Promise<Batch> => {
     const rows = await read((chain) => chain.sealed(tenantId, after, batch))
@@ -114,20 +118,24 @@ async function* batches(read: Read, tenantId: string, afterSeq: number): AsyncGe
     }
     return { rows, targets }
   }
-  let next: Promise<Batch> = load(afterSeq)
+  const loadAfter = (earlier: Promise<Batch>): Promise<Batch> => {
+    const loading = earlier.then(({ rows }) => {
+      const last = rows.length === batch ? rows.at(-1)?.seq : null
+      return last ? load(last) : { rows: [], targets: new Map() }
+    })
+    // If nobody comes for it, its failure is nobody's.
+    loading.catch(() => {})
+    return loading
+  }
+  let current = load(afterSeq)
+  let next = loadAfter(current)
   for (;;) {
-    const current = await next
-    const last = current.rows.at(-1)?.seq
-    if (last === undefined || last === null) return
-    if (current.rows.length === batch) {
-      next = load(last)
-      // If nobody comes for it, its failure is nobody's.
-      next.catch(() => {})
-    }
-    yield current
-    if (current.rows.length < batch) return
-    // SQLite answers without letting go of the process, and a log may take minutes.
-    await othersTurn()
+    const loaded = await current
+    if (loaded.rows.length === 0) return
+    const afterNext = loadAfter(next)
+    yield loaded
+    current = next
+    next = afterNext
   }
 }
 

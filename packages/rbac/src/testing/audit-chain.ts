@@ -62,8 +62,10 @@ export const auditChainContract: readonly ContractCase<RbacStorage>[] = [
     await storage.run(({ auditChain }) => auditChain.seal('t1', links))
     assert.equal(await next(null), 't2')
     const sealed = await storage.read(({ auditChain }) => auditChain.sealed('t1', 0, 10))
-    const places = sealed.map(({ id, time, seq, prevHash, hash }) => ({ id, time, seq, prevHash, hash }))
-    assert.deepEqual(places, links)
+    assert.deepEqual(
+      sealed.map(({ id, time, seq, prevHash, hash }) => ({ id, time, seq, prevHash, hash })),
+      links.map(({ at: _, ...place }) => place),
+    )
     const second = await storage.read(({ auditChain }) => auditChain.sealed('t1', 1, 10))
     assert.deepEqual(
       second.map(({ id }) => id),
@@ -73,7 +75,8 @@ export const auditChainContract: readonly ContractCase<RbacStorage>[] = [
     assert.deepEqual(hashes, [{ seq: 2, hash: links[1]?.hash }])
     // Neither again, nor another tenant's.
     await assert.rejects(storage.run(({ auditChain }) => auditChain.seal('t1', links)))
-    const foreign = [{ id: 'aud_3', time: 2, seq: 3, prevHash: genesis, hash: genesis }]
+    const others = await storage.read(({ auditChain }) => auditChain.unsealed('t2', 10))
+    const foreign = linksAfter({ seq: 2, hash: genesis }, others)
     await assert.rejects(storage.run(({ auditChain }) => auditChain.seal('t1', foreign)))
     const [left] = await storage.read(({ auditChain }) => auditChain.unsealedRecords('t2', { limit: 5, after: null }))
     assert.equal(left?.id, 'aud_3')

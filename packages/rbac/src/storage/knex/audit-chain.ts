@@ -1,4 +1,4 @@
-import { flag, integer, KnexTable, nullable, text } from '@org/core/knex'
+import { dialectOf, flag, integer, KnexTable, nullable, text } from '@org/core/knex'
 import type { Knex } from 'knex'
 import { genesis } from '../../audit/chain.js'
 import type { AuditCheckpoint } from '../../audit/checkpoint.js'
@@ -71,10 +71,9 @@ export function knexAuditChain(db: Knex, prefix: string): AuditChainStore {
     },
     async unsealed(tenantId, limit) {
       const query = entries.query({ tenantId }).whereNull('seq').orderBy(['time', 'id']).limit(limit)
-      const rows: { id: string; time: unknown; contentHash: string }[] = await query.select({
-        id: 'id',
-        time: 'time',
-        contentHash: 'content_hash',
+      const rows: { id: string; time: unknown; contentHash: string; at?: string }[] = await query.select({
+        ...{ id: 'id', time: 'time', contentHash: 'content_hash' },
+        ...(dialectOf(db) === 'postgres' && { at: 'ctid' }),
       })
       return rows.map((row) => ({ ...row, time: Number(row.time) }))
     },

@@ -11,30 +11,13 @@ import type { Target } from './audit.js'
 /** Between the fields; a row whose text has it inside is read column by column. */
 const separator = '\x1f'
 
-/** Those that are always there, in the order of the text. */
-const given = ['id', 'tenantId', 'time', 'actorType', 'actorId', 'action', 'outcome', 'contentHash'] as const
-/** Those that may be null, which is no text at all; all other text has a sign before it. */
+/** Those that are always there, in the order of the text; after them comes how many of the others are null. */
+const given = ['id', 'tenant_id', 'time', 'actor_type', 'actor_id', 'action', 'outcome', 'content_hash']
+/** Those that may be null, which is no text at all. */
 const nullable = [
-  ...([
-    'eventId',
-    'resourceType',
-    'resourceId',
-    'ip',
-    'userAgent',
-    'requestId',
-    'what',
-    'whoSalt',
-    'whatSalt',
-  ] as const),
-  ...(['seq', 'prevHash', 'hash'] as const),
-] as const
-
-const columns: Record<(typeof given)[number] | (typeof nullable)[number], string> = {
-  ...{ id: 'id', tenantId: 'tenant_id', time: 'time', actorType: 'actor_type', actorId: 'actor_id', action: 'action' },
-  ...{ outcome: 'outcome', contentHash: 'content_hash', eventId: 'event_id', resourceType: 'resource_type' },
-  ...{ resourceId: 'resource_id', ip: 'ip', userAgent: 'user_agent', requestId: 'request_id', what: 'what' },
-  ...{ whoSalt: 'who_salt', whatSalt: 'what_salt', seq: 'seq', prevHash: 'prev_hash', hash: 'hash' },
-}
+  ...['seq', 'prev_hash', 'hash', 'event_id', 'resource_type', 'resource_id', 'ip', 'user_agent', 'request_id', 'what'],
+  ...['who_salt', 'what_salt'],
+]
 
 /** `narrow` says which, and in which order. */
 export async function readChained(
@@ -43,7 +26,7 @@ export async function readChained(
 ): Promise<ChainedRecord[]> {
   const joined: { entry: string }[] = await table
     .query(narrow)
-    .select(table.db.raw(`${joinedColumns(table.db)} as entry`))
+    .select(table.db.raw(`${await joinedColumns(table.db)} as entry`))
   const rows: ChainedRecord[] = []
   for (const { entry } of joined) {
     const row = split(entry)
@@ -53,24 +36,43 @@ export async function readChained(
   return rows
 }
 
-function joinedColumns(db: Knex): string {
-  const dialect = dialectOf(db)
-  const sign = dialect === 'postgres' ? 'chr(31)' : dialect === 'sqlite' ? 'char(31)' : 'char(31 using utf8mb4)'
-  const both = (text: string) => (dialect === 'mysql' ? `concat('=', ${text})` : `('=' || ${text})`)
-  const parts = [
-    ...given.map((name) => columns[name]),
-    ...nullable.map((name) => `coalesce(${both(columns[name])}, '')`),
-  ]
-  return dialect === 'sqlite' ? parts.join(` || ${sign} || `) : `concat_ws(${sign}, ${parts.join(', ')})`
+async function joinedColumns(db: Knex): Promise<string> {
+  switch (dialectOf(db)) {
+    case 'postgres': {
+      const texts = nullable.map((column) => `coalesce(${column === 'seq' ? 'seq::text' : column}, '')`)
+      return concat('chr(31)', [...given, `num_nulls(${nullable.join(', ')})`, ...texts])
+    }
+    case 'mysql':
+      return concat('char(31 using utf8mb4)', [...given, nulls, ...nullable.map(orEmpty)])
+    case 'sqlite': {
+      const [{ version }] = (await db.raw('select sqlite_version() as version')) as [{ version: string }]
+      const fields = [...given, nulls, ...nullable.map(orEmpty)]
+      // A quarter faster, and there since SQLite 3.44.
+      return hasConcat(version) ? concat('char(31)', fields) : fields.join(' || char(31) || ')
+    }
+  }
 }
 
-const orNull = (part: string | undefined): string | null => (part ? part.slice(1) : null)
+const concat = (sign: string, fields: string[]) => `concat_ws(${sign}, ${fields.join(', ')})`
+const orEmpty = (column: string) => `coalesce(${column}, '')`
+const nulls = nullable.map((column) => `(${column} is null)`).join(' + ')
 
-/** Written out, because it is done a million times. */
+function hasConcat(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major > 3 || (major === 3 && minor >= 44)
+}
+
+const orNull = (part: string | undefined): string | null => part || null
+
+/** Null if the text does not say for certain what was in the columns. Written out, because it is done a million times. */
 function split(entry: string): ChainedRecord | null {
   const parts = entry.split(separator)
-  if (parts.length !== given.length + nullable.length) return null
-  const seq = orNull(parts[17])
+  const first = given.length + 1
+  if (parts.length !== first + nullable.length) return null
+  let empty = 0
+  for (let i = first; i < parts.length; i++) if (parts[i] === '') empty++
+  // Otherwise one of them is text without a letter.
+  if (empty !== Number(parts[first - 1])) return null
   return {
     id: parts[0] as string,
     tenantId: parts[1] as string,
@@ -80,18 +82,18 @@ function split(entry: string): ChainedRecord | null {
     action: parts[5] as string,
     outcome: parts[6] as ChainedRecord['outcome'],
     contentHash: parts[7] as string,
-    eventId: orNull(parts[8]),
-    resourceType: orNull(parts[9]),
-    resourceId: orNull(parts[10]),
-    ip: orNull(parts[11]),
-    userAgent: orNull(parts[12]),
-    requestId: orNull(parts[13]),
-    what: orNull(parts[14]),
-    whoSalt: orNull(parts[15]),
-    whatSalt: orNull(parts[16]),
-    seq: seq === null ? null : Number(seq),
-    prevHash: orNull(parts[18]),
-    hash: orNull(parts[19]),
+    seq: parts[9] ? Number(parts[9]) : null,
+    prevHash: orNull(parts[10]),
+    hash: orNull(parts[11]),
+    eventId: orNull(parts[12]),
+    resourceType: orNull(parts[13]),
+    resourceId: orNull(parts[14]),
+    ip: orNull(parts[15]),
+    userAgent: orNull(parts[16]),
+    requestId: orNull(parts[17]),
+    what: orNull(parts[18]),
+    whoSalt: orNull(parts[19]),
+    whatSalt: orNull(parts[20]),
   }
 }
 
