@@ -6,8 +6,10 @@ import { setImmediate as othersTurn } from 'node:timers/promises'
 import { type Actor, checkScope, type Emit, parse, type Scope } from '@org/core'
 import type { Deps } from '../deps.js'
 import type { rbacEvents } from '../events.js'
+import { createPersonOf } from './erase-person.js'
+import type { AuditOptions } from './options.js'
 import { type AuditRecord, entryOf } from './record.js'
-import { type AuditPart, EraseAudit, erasedId, type Plain } from './schema.js'
+import { type AuditPart, EraseAudit, erasedId } from './schema.js'
 import type { AuditPosition, AuditStore } from './store.js'
 
 export interface Erased {
@@ -19,11 +21,16 @@ export interface Erased {
 
 const slice = 500
 
-export function createErase({ storage }: Pick<Deps, 'storage'>, emit: Emit<typeof rbacEvents>) {
+export function createErase(
+  { storage }: Pick<Deps, 'storage'>,
+  emit: Emit<typeof rbacEvents>,
+  { userFields }: Pick<AuditOptions, 'userFields'> = {},
+) {
+  const personOf = createPersonOf(userFields)
   return async (scope: Scope, input: EraseAudit): Promise<Erased> => {
     const { tenantId, actor, tx } = checkScope(scope)
     const { userId, emails } = parse(EraseAudit, input)
-    const words = [userId, ...emails]
+    const { texts, isNamedIn } = personOf({ userId, emails })
     /** One slice in one transaction, so that nobody waits for years of them. */
     const erase = (part: AuditPart, records: AuditRecord[]) =>
       storage.run(
@@ -45,9 +52,10 @@ export function createErase({ storage }: Pick<Deps, 'storage'>, emit: Emit<typeo
       erased.who += records.length
     }
     for await (const records of slices((after) =>
-      read((audit) => audit.naming(tenantId, words, { limit: slice, after })),
+      read((audit) => audit.naming(tenantId, texts, { limit: slice, after })),
     )) {
-      const about = records.filter((record) => isAbout(record, userId, emails))
+      // The store finds whatever may name them; what does is for the entry itself to say.
+      const about = records.filter((record) => isNamedIn(entryOf(record)))
       if (about.length > 0) await erase('what', about)
       erased.what += about.length
     }
@@ -70,13 +78,4 @@ async function* slices(read: (after: AuditPosition | null) => Promise<AuditRecor
     // SQLite answers without letting go of the process.
     await othersTurn()
   }
-}
-
-/** The store finds whatever names them anywhere; only these places say that the entry is about them. */
-function isAbout(record: AuditRecord, userId: string, emails: readonly string[]): boolean {
-  const { targets, data, before, after } = entryOf(record)
-  if (targets.some(({ type, id }) => (type === 'user' || type === 'member') && id === userId)) return true
-  const speaks = (part: Plain | null) =>
-    part !== null && (part.userId === userId || (typeof part.email === 'string' && emails.includes(part.email)))
-  return [data, before, after].some(speaks)
 }

@@ -9,6 +9,11 @@ export interface AuditOptions {
    */
   redact?: readonly string[] | undefined
   /**
+   * Names of further fields that hold users' ids, by which `erase` finds whom an entry of yours names, beside `userId`,
+   * `ownerId`, `createdBy` and the like. Compared as those of `redact`.
+   */
+  userFields?: readonly string[] | undefined
+  /**
    * Gives each entry its place in the chain at once, in the transaction that writes it. Nothing is ever unsealed, and the
    * writers of one tenant wait for each other from their first entry to their commit. Checkpoints, anchoring and the
    * stream still need the sealer.

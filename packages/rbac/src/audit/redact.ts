@@ -5,7 +5,7 @@ import type { Plain } from './schema.js'
 const redacted = '[redacted]'
 
 /** As names are compared: without case, underscores and the like. */
-const nameOf = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
+export const nameOf = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 
 /** A field whose whole name is one of these. */
 const names = [

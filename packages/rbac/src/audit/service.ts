@@ -93,7 +93,8 @@ export interface Audit {
   prune(scope: Scope, input: PruneAudit): Promise<Pruned>
   /**
    * Removes a person's data from the log, and leaves its chain valid: id, address and user agent from what they did, and
-   * targets, data, `before` and `after` from what was done to them (a target `user` or `member`, a `userId`, an `email`).
+   * targets, data, `before` and `after` from what names them: as a user by the fields that hold users' ids (see
+   * `AuditOptions.userFields`), or by one of the addresses.
    * Reads the whole log, and erases 500 entries in a transaction: what a crash leaves over, the next call takes. An
    * `audit.erased` entry at the end says how many there were. @throws ProblemError `invalid_input`.
    */
@@ -177,7 +178,7 @@ export function createAudit({ storage, runtime, options = {}, events }: AuditPar
     ...createSealer({ storage, runtime, signer }, options),
     verify: createVerify({ storage }, signer),
     prune: createPrune({ storage, runtime }, emit, options),
-    erase: createErase({ storage }, emit),
+    erase: createErase({ storage }, emit, options),
   }
 }
 

@@ -28,8 +28,8 @@ export interface AuditStore {
   insertOrFind(record: AuditRecord, targets: readonly AuditResource[]): Promise<AuditRecord | null>
   /** The newest first. */
   list(tenantId: string, filter: AuditFilter, slice: Slice<AuditPosition>): Promise<AuditRecord[]>
-  /** Those whose content holds one of the words as a whole JSON text, the oldest first; locked. For erasure. */
-  naming(tenantId: string, words: readonly string[], slice: Slice<AuditPosition>): Promise<AuditRecord[]>
+  /** Those whose `what` holds one of the texts, in either case of ASCII letters at least; the oldest first, locked. For erasure. */
+  naming(tenantId: string, texts: readonly string[], slice: Slice<AuditPosition>): Promise<AuditRecord[]>
   /** Those by a user, the oldest first; locked. For erasure. */
   by(tenantId: string, userId: string, slice: Slice<AuditPosition>): Promise<AuditRecord[]>
   /** Removes the personal parts, and the targets by which entries are found. */
@@ -76,7 +76,7 @@ export interface AuditChainStore {
   /** The next tenant with entries that are not sealed. */
   nextUnsealedTenant(after: string | null): Promise<string | null>
   unsealed(tenantId: string, limit: number): Promise<Unsealed[]>
-  /** @throws Error if one of the entries is gone. */
+  /** Those that `unsealed` found, linked. @throws Error if one of them is gone, or was written anew since. */
   seal(tenantId: string, links: readonly Link[]): Promise<void>
   /** In the order of the chain; fewer than `limit` only at its end. */
   sealed(tenantId: string, afterSeq: number, limit: number): Promise<ChainedRecord[]>

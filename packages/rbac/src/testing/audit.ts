@@ -154,7 +154,7 @@ export const auditContract: readonly ContractCase<RbacStorage>[] = [
     const rows = [
       entry({ id: 'aud_1', time: 1, actor: ann, ip: '192.0.2.1' }),
       entry({ id: 'aud_2', time: 1, targets: [key('k1'), ann] }),
-      entry({ id: 'aud_3', time: 2, data: { email: 'ann@a.example' } }),
+      entry({ id: 'aud_3', time: 2, data: { email: 'Ann@A.example' } }),
       entry({ id: 'aud_4', time: 3, data: { text: 'ann was here' }, actor: { type: 'key', id: 'ann' } }),
       entry({ id: 'aud_5', time: 3, tenantId: 't2', actor: ann, targets: [ann] }),
     ]
@@ -163,9 +163,9 @@ export const auditContract: readonly ContractCase<RbacStorage>[] = [
     await storage.run(async ({ audit }) => {
       const all = { limit: 10, after: null }
       assert.deepEqual(ids(await audit.by('t1', 'ann', all)), ['aud_1'])
-      const words = ['ann', 'ann@a.example']
-      assert.deepEqual(ids(await audit.naming('t1', words, all)), ['aud_2', 'aud_3'])
-      assert.deepEqual(ids(await audit.naming('t1', words, { limit: 1, after: [1, 'aud_2'] })), ['aud_3'])
+      const texts = ['"ann"', '"ann@A.example"']
+      assert.deepEqual(ids(await audit.naming('t1', texts, all)), ['aud_2', 'aud_3'])
+      assert.deepEqual(ids(await audit.naming('t1', texts, { limit: 1, after: [1, 'aud_2'] })), ['aud_3'])
       await audit.erase('t1', 'who', [[1, 'aud_1']])
       await audit.erase('t1', 'what', [[1, 'aud_2']])
     })

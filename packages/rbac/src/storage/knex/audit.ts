@@ -79,10 +79,10 @@ export function knexAudit(db: Knex, prefix: string): AuditStore {
       return null
     },
     list: auditReader(db, table, targets.name),
-    naming: (tenantId, words, slice) =>
+    naming: (tenantId, texts, slice) =>
       table.all((query) => {
         const named = (any: Knex.QueryBuilder) => {
-          for (const word of words) any.orWhereRaw("what like ? escape '!'", [likeText(JSON.stringify(word))])
+          for (const text of texts) any.orWhereRaw("lower(what) like lower(?) escape '!'", [likeText(text)])
         }
         return oldestFirst(query.where('tenant_id', tenantId).where(named), slice)
       }),

@@ -28,9 +28,10 @@ export function memoryAudit(rows: MemoryRows<AuditRecord>, tx: MemoryTransaction
         .filter((row) => !after || byTime(row, { time: after[0], id: after[1] }) < 0)
         .sort((a, b) => byTime(b, a))
         .slice(0, limit),
-    naming: async (tenantId, words, slice) => {
-      const names = words.map((word) => JSON.stringify(word))
-      return oldestFirst((row) => row.tenantId === tenantId && names.some((name) => row.what?.includes(name)), slice)
+    naming: async (tenantId, texts, slice) => {
+      const lower = texts.map((text) => text.toLowerCase())
+      const holds = (what: string) => lower.some((text) => what.includes(text))
+      return oldestFirst((row) => row.tenantId === tenantId && holds(row.what?.toLowerCase() ?? ''), slice)
     },
     by: async (tenantId, userId, slice) =>
       oldestFirst((row) => row.tenantId === tenantId && row.actorType === 'user' && row.actorId === userId, slice),
