@@ -6,6 +6,7 @@ import {
   type EventSink,
   type HttpModule,
   type RuntimeOptions,
+  routesAbout,
   warnOfMemory,
 } from '@org/core'
 import type { Instant } from './arithmetic/instant.js'
@@ -113,11 +114,11 @@ export function createBilling<PlanId extends string, Feature extends string, Met
       runtime,
       routes: [
         ...catalogRoutes(deps.catalog),
-        ...customerRoutes(customers),
-        ...subscriptionRoutes(subscriptions, deps.provider.inProcess),
-        ...invoiceRoutes(invoices),
+        ...routesAbout('customer', customerRoutes(customers)),
+        ...routesAbout('subscription', subscriptionRoutes(subscriptions, deps.provider.inProcess)),
+        ...routesAbout('invoice', invoiceRoutes(invoices)),
         ...usageRoutes(usage),
-        ...entitlementRoutes(entitlements),
+        ...routesAbout('feature', entitlementRoutes(entitlements)),
       ],
       storage,
     },

@@ -56,6 +56,11 @@ export interface DeniedAttempt {
   /** What was asked for, as far as it is known: `create` on `keys`. */
   action?: string | undefined
   resource?: string | undefined
+  /**
+   * What it was to be done to: the thing that the route is about, by its id as it was sent and nobody has checked. Without
+   * an id it is whatever is of that type.
+   */
+  target?: { type: string; id?: string | undefined } | undefined
   /** The route of ours, such as `rbac.assignRole`; undefined behind a guard on a route of the host's own. */
   routeId?: string | undefined
   /** The error's code: `forbidden`, `exceeds_own_rights`. */

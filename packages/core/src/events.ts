@@ -12,6 +12,8 @@ export interface DomainEvent {
   tenantId: string
   actor: Actor
   resource?: { type: string; id: string } | undefined
+  /** What else it was done to; the audit log finds it by any of them. */
+  targets?: { type: string; id: string }[] | undefined
   /** Milliseconds since the epoch. */
   time: number
   data: Record<string, unknown>
@@ -38,7 +40,7 @@ export type EventCatalog = Readonly<Record<string, z.ZodType>>
 export type EventDraft<Types extends EventCatalog, Type extends keyof Types & string> = {
   type: Type
   data: z.input<Types[Type]> & Record<string, unknown>
-} & Pick<DomainEvent, 'resource' | 'before' | 'after'>
+} & Pick<DomainEvent, 'resource' | 'targets' | 'before' | 'after'>
 
 /** Emits an event within `tx`. A type that the module's catalogue does not list does not compile. */
 export type Emit<Types extends EventCatalog = EventCatalog> = <Type extends keyof Types & string>(

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
+import { setImmediate as othersTurn } from 'node:timers/promises'
 import { contextOf, type RequestContext } from '@org/core'
 import { expressGuard } from '@org/core/express'
 import { koaGuard } from '@org/core/koa'
@@ -29,19 +30,22 @@ for (const target of httpTargets().filter(({ name }) => name.includes(' / withou
       answer: (raw: IncomingMessage) => Answered,
       handler: (request: Request | Context, raw: IncomingMessage) => unknown,
       check: Parameters<typeof koaGuard>[1] & Parameters<typeof expressGuard>[1] = () => {},
+      behindProxy = false,
     ) {
       const options = { logger, context: ({ req }: { req: IncomingMessage }) => answer(req) as RequestContext }
       server = await target.listen({
         express: (app, prefix) => {
+          app.set('trust proxy', behindProxy ? 1 : false)
           const context = (req: Request) => options.context({ req })
           app.get(`${prefix}/guarded`, expressGuard({ logger, context }, check), (req, res, next) => {
             Promise.resolve(handler(req, req)).then((body) => res.json(body ?? null), next)
           })
         },
         koa: (app) => {
+          Object.assign(app, { proxy: behindProxy, maxIpsCount: 1 })
           app.use(koaGuard(options, check))
           app.use(async (ctx) => {
-            ctx.body = (await handler(ctx, ctx.req)) ?? null
+            ctx.body = JSON.stringify((await handler(ctx, ctx.req)) ?? null)
             ctx.type = 'json'
           })
         },
@@ -85,6 +89,44 @@ for (const target of httpTargets().filter(({ name }) => name.includes(' / withou
       await here
       socket.destroy()
       expect((await found)?.ip).toMatch(/127\.0\.0\.1$/)
+    })
+
+    it('knows the address that the request came with, whatever the handler sends on behind it', async () => {
+      const { http } = await serve(
+        () => anna,
+        (req, raw) => {
+          raw.headers['x-forwarded-for'] += ', 10.0.0.1'
+          raw.headers['user-agent'] = 'changed'
+          const { ip, userAgent } = contextOf(req as Request) ?? {}
+          return { ip, userAgent }
+        },
+        undefined,
+        true,
+      )
+      const asked = http.get('/guarded').set({ 'x-forwarded-for': '203.0.113.5', 'user-agent': 'test' })
+      expect((await asked.expect(200)).body).toEqual({ ip: '203.0.113.5', userAgent: 'test' })
+    })
+
+    it('keeps who was checked, though the host answers everybody with the same object', async () => {
+      const shared = { ...anna }
+      const waiting = new Map<string, () => void>()
+      const { http } = await serve(
+        (raw) => Object.assign(shared, { actor: { type: 'user', id: raw.headers['x-user'] } }),
+        async (req, raw) => {
+          await new Promise<void>((go) => waiting.set(String(raw.headers['x-user']), go))
+          return contextOf(req as Request)?.actor.id
+        },
+      )
+      const ask = async (user: string) => {
+        const { body } = await http.get('/guarded').set('x-user', user)
+        return body
+      }
+      const ann = ask('ann')
+      while (!waiting.has('ann')) await othersTurn()
+      const bob = ask('bob')
+      while (!waiting.has('bob')) await othersTurn()
+      for (const go of waiting.values()) go()
+      expect([await ann, await bob]).toEqual(['ann', 'bob'])
     })
 
     it('leaves the context of the host as it is, and answers one context to all who ask', async () => {

@@ -13,12 +13,14 @@ import {
   openapi,
   type RequestContext,
   route,
+  routesAbout,
   type StreamedBody,
 } from '@org/core'
 import { expressGuard, expressRouter } from '@org/core/express'
 import { koaGuard, koaRouter } from '@org/core/koa'
 import { type HttpServer, httpTargets, recordingLogger } from '@org/core/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 
 const own = defineErrors('notes', { too_many: { status: 403, title: 'Too many' } })
 const part = 'x'.repeat(64 * 1024)
@@ -109,6 +111,17 @@ function streamsModule(logger: ReturnType<typeof recordingLogger>, watched: () =
       can: ['create', 'notes'],
       handler: async () => {},
     }),
+    ...routesAbout('note', [
+      route({
+        id: 'notes.get',
+        method: 'GET',
+        path: '/notes/:id',
+        summary: 'Read a note',
+        can: ['read', 'notes'],
+        params: z.object({ id: z.string() }),
+        handler: async () => {},
+      }),
+    ]),
     route({
       id: 'notes.missing',
       method: 'GET',
@@ -248,6 +261,7 @@ for (const target of httpTargets().filter(({ name }) => name.includes('without')
     it('tell of each 403 to a known caller, and of nothing else', async () => {
       const status = async (path: string, init?: RequestInit) => (await fetch(server.url + path, init)).status
       expect(await status('/notes', { method: 'POST' })).toBe(403)
+      expect(await status('/notes/n%2F1')).toBe(403)
       expect(await status('/refused')).toBe(403)
       expect(await status('/guarded')).toBe(403)
       expect(await status('/missing')).toBe(404)
@@ -255,14 +269,21 @@ for (const target of httpTargets().filter(({ name }) => name.includes('without')
       expect(await status('/notes', crossSite)).toBe(403)
       expect(denied).toEqual([
         {
-          ...{ action: 'create', resource: 'notes', routeId: 'notes.create', code: 'forbidden' },
-          detail: 'This needs the permission notes:create.',
+          ...{ action: 'create', resource: 'notes', target: { type: 'notes' }, routeId: 'notes.create' },
+          ...{ code: 'forbidden', detail: 'This needs the permission notes:create.' },
+        },
+        {
+          ...{ action: 'read', resource: 'notes', target: { type: 'note', id: 'n/1' }, routeId: 'notes.get' },
+          ...{ code: 'forbidden', detail: 'This needs the permission notes:read.' },
         },
         {
           ...{ action: undefined, resource: undefined, routeId: 'notes.refused', code: 'too_many' },
           detail: 'Not today.',
         },
-        { action: 'read', resource: 'things', routeId: undefined, code: 'forbidden', detail: undefined },
+        {
+          ...{ action: 'read', resource: 'things', target: { type: 'things' }, routeId: undefined },
+          ...{ code: 'forbidden', detail: undefined },
+        },
       ])
     })
 

@@ -20,7 +20,7 @@ export interface RequirePermissionOptions extends ExpressGuardOptions {
    * or undefined answers 404.
    */
   row?: (request: Request, context: RequestContext) => Row | Promise<Row>
-  /** The fields that the request reads or writes, for rights over some fields: `(req) => Object.keys(req.body)`. */
+  /** The fields that the request reads or writes, for rights over some fields: `(req) => Object.keys(req.body ?? {})`. */
   fields?: (request: Request, context: RequestContext) => readonly string[] | Promise<readonly string[]>
 }
 
@@ -35,7 +35,7 @@ export function requirePermission<R extends Resources, Resource extends Resource
   rbac: Rbac<R>,
   resource: Resource,
   action: ActionOf<R, Resource>,
-  { row, fields, ...options }: RequirePermissionOptions,
+  { row, fields, ...options }: RequirePermissionOptions = {} as RequirePermissionOptions,
 ): RequestHandler {
   const check = rbac.guard(resource, action, { row: row !== undefined, fields: fields !== undefined })
   return expressGuard({ ...options, logger: rbac.http.runtime.logger }, (caller, request) => {

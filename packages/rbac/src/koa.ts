@@ -21,7 +21,7 @@ export interface RequirePermissionOptions extends KoaGuardOptions {
    * or undefined answers 404.
    */
   row?: (ctx: Context, context: RequestContext) => Row | Promise<Row>
-  /** The fields that the request reads or writes, for rights over some fields: `(ctx) => Object.keys(ctx.request.body)`. */
+  /** The fields that the request reads or writes, for rights over some fields: `(ctx) => Object.keys(ctx.request.body ?? {})`. */
   fields?: (ctx: Context, context: RequestContext) => readonly string[] | Promise<readonly string[]>
 }
 
@@ -36,7 +36,7 @@ export function requirePermission<R extends Resources, Resource extends Resource
   rbac: Rbac<R>,
   resource: Resource,
   action: ActionOf<R, Resource>,
-  { row, fields, ...options }: RequirePermissionOptions,
+  { row, fields, ...options }: RequirePermissionOptions = {} as RequirePermissionOptions,
 ): Middleware {
   const check = rbac.guard(resource, action, { row: row !== undefined, fields: fields !== undefined })
   return koaGuard({ ...options, logger: rbac.http.runtime.logger }, (caller, ctx) => {

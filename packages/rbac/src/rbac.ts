@@ -6,6 +6,7 @@ import {
   type HttpModule,
   type RouterOptions,
   type RuntimeOptions,
+  routesAbout,
   warnOfMemory,
 } from '@org/core'
 import { createFreshAccess } from './access.js'
@@ -81,7 +82,7 @@ export interface Rbac<R extends Resources = PredefinedResources> extends Permiss
   /**
    * Makes the `context` that every router and guard wants, from who is signed in: `rbac.context((req) => …)`. A member
    * without any role in the tenant is let in, with no rights. For a request that carries an API key, `identify` answers
-   * `{ apiKey }`: see {@link apiKeyOf}.
+   * `{ apiKey }`: see {@link apiKeyOf}. It answers at once where rights are remembered, and else with a promise: `await` it.
    *
    * @throws ProblemError `setup_error`, on a request, if `identify` answers ids that are none.
    */
@@ -127,18 +128,19 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
   const publish = createPublish(deps, states)
   const roles = createRoles(deps, states, publish)
   const policies = createPolicies(deps, states, publish)
+  const simulations = createSimulations<R>(deps, states)
   const assignments = createAssignments(deps, writer)
   const tenants = createTenants(deps, writer)
   const { keys, keyWriter, authenticate } = createKeyModule(deps, options.keys)
   const members = createMembers(deps, writer, keyWriter)
   const invites = createInvites(deps, writer, options.invites)
-  const { me, check, checkAll, explainTo, abilityOf, ...permissions } = createPermissions<R>(deps)
+  const { me, check, checkAll, explainTo, whoCanOf, abilityOf, ...permissions } = createPermissions<R>(deps)
 
   return {
     ...permissions,
     roles,
     policies,
-    ...createSimulations<R>(deps, states),
+    ...simulations,
     assignments,
     tenants,
     members,
@@ -152,14 +154,14 @@ export function createRbac<const R extends Resources = PredefinedResources>(opti
     http: {
       name: 'rbac',
       routes: [
-        ...permissionRoutes({ me, check, checkAll, explainTo }),
-        ...roleRoutes(roles),
-        ...policyRoutes(policies, createSimulations(deps, states)),
-        ...assignmentRoutes(assignments),
-        ...memberRoutes(members),
-        ...inviteRoutes(invites),
-        ...keyRoutes(keys),
-        ...tenantRoutes(tenants),
+        ...permissionRoutes({ me, check, checkAll, explainTo, whoCanOf }),
+        ...routesAbout('role', roleRoutes(roles)),
+        ...routesAbout('policy', policyRoutes(policies, simulations)),
+        ...routesAbout('assignment', assignmentRoutes(assignments)),
+        ...routesAbout('member', memberRoutes(members)),
+        ...routesAbout('invite', inviteRoutes(invites)),
+        ...routesAbout('key', keyRoutes(keys)),
+        ...routesAbout('tenant', tenantRoutes(tenants)),
         ...auditRoutes(audit),
       ],
       runtime,

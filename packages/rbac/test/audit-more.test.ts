@@ -165,6 +165,29 @@ for (const { name, missing, open } of await storages()) {
       expect((await rbac.audit.query(scope, { text: 'KEY.CREATED' })).data).toEqual([entry])
       await expect(rbac.audit.query(scope, { text: '' })).rejects.toMatchObject({ code: 'invalid_input' })
     })
+
+    it('notes what a refusal was over, however that is called', async () => {
+      const context = await rbac.context(() => ({ ...scope, userId: 'eve' }))({})
+      const attempt = { code: 'forbidden', detail: undefined }
+      const over = [
+        [undefined, []],
+        [{ type: 'keys' }, [{ type: 'keys', id: '*' }]],
+        [{ type: 'key', id: 'k1' }, [{ type: 'key', id: 'k1' }]],
+        [{ type: '', id: 'k1' }, []],
+        [{ type: 'key', id: '' }, [{ type: 'key', id: '*' }]],
+        [
+          { type: 't'.repeat(65), id: `${'i'.repeat(254)}😀` },
+          [{ type: 't'.repeat(64), id: `${'i'.repeat(254)}\uFFFD` }],
+        ],
+        [{ type: 'key', id: '\uD800\0' }, [{ type: 'key', id: '\uFFFD\uFFFD' }]],
+        // A host's JavaScript may hand in anything.
+        [{ type: 'key', id: 7 as never }, [{ type: 'key', id: '*' }]],
+        [{ type: null as never }, []],
+      ] as const
+      for (const [target] of over) await (context as RequestContext).onDenied?.({ ...attempt, target }, {})
+      const { data } = await rbac.audit.query(scope, { outcome: 'denied' })
+      expect(data.map(({ targets }) => targets).reverse()).toEqual(over.map(([, targets]) => targets))
+    })
   })
 }
 

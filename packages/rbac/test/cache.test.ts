@@ -1,7 +1,7 @@
 /** What is remembered between questions, and that it is never believed for too long. */
 import type { Clock } from '@org/core'
 import { type FakeClock, fakeClock, type OpenTarget, recordingLogger } from '@org/core/testing'
-import { type CacheOptions, createRbac, type RbacStorage } from '@org/rbac'
+import { type CacheOptions, createRbac, defaultTenantId, type RbacStorage } from '@org/rbac'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { storages } from './storages.js'
 import { gate, type WatchedStorage, watched } from './watched-storage.js'
@@ -294,6 +294,16 @@ for (const { name, missing, open } of await storages()) {
       const [rule] = shared.rules
       expect(() => Object.assign(rule?.conditions ?? {}, { authorId: 'author fay' })).toThrow(TypeError)
       expect(await edit('author fay')).toBe(false)
+    })
+
+    it('takes no missing tenant for the default one, whether that is remembered or not', async () => {
+      await changing.assignments.assign({ tenantId: defaultTenantId }, developer)
+      const ask = (options: unknown) => asking.checkPermission('dev', 'keys', 'create', options as { tenantId: string })
+      for (const remembered of [false, true]) {
+        await expect(ask({ tenantId: null }), String(remembered)).rejects.toMatchObject({ code: 'invalid_input' })
+        await expect(ask(null), String(remembered)).rejects.toThrow()
+        expect(await ask(undefined)).toBe(true)
+      }
     })
 
     it('keeps tenants apart, and says no to ids that are none', async () => {

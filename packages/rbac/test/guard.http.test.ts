@@ -180,6 +180,8 @@ describe('set up', () => {
     for (const make of [rbacRouter, koaRbacRouter]) expect(() => make(rbac, nothing)).toThrow(setup)
     for (const make of [requirePermission, requireOnKoa]) {
       expect(() => make(rbac, 'keys', 'read', nothing)).toThrow(setup)
+      const withoutOptions = make as unknown as (on: typeof rbac, resource: string, action: string) => void
+      expect(() => withoutOptions(rbac, 'keys', 'read')).toThrow(setup)
       expect(() => make(rbac, 'kyes' as 'keys', 'read', { context: () => null })).toThrow(
         'requirePermission("kyes", "read"): unknown value "kyes"; known values: keys, analytics',
       )

@@ -48,9 +48,10 @@ const swaps: Record<string, (alpha: World) => Swap> = {
     expect: ownOnly,
   }),
   'rbac.explainPermission': ({ userId }) => ({
-    query: { userId, resource: 'keys', action: 'read' },
+    body: { userId, resource: 'keys', action: 'read', row: { ownerId: userId } },
     expect: ownOnly,
   }),
+  'rbac.whoCan': () => ({ query: { resource: 'keys', action: 'read' }, expect: ownOnly }),
   'rbac.listRoles': () => ({ expect: ownOnly }),
   'rbac.getRole': ({ roleKey }) => ({ params: { key: roleKey }, expect: missing }),
   'rbac.createRole': () => ({ body: { key: 'fresh', permissions: ['keys:read'] }, expect: { other: 201, own: 201 } }),
@@ -176,7 +177,7 @@ async function listen(rbac: Rbac, framework: string): Promise<HttpServer> {
   if (!target) throw new Error('no such target')
   const identity = (userId = '', tenantId = '') => (userId ? { userId, tenantId } : null)
   return target.listen(
-    mounted({
+    mounted(rbac.http, {
       express: () => rbacRouter(rbac, { context: rbac.context((q) => identity(q.get('x-user'), q.get('x-tenant'))) }),
       koa: () => koaRbacRouter(rbac, { context: rbac.context((c) => identity(c.get('x-user'), c.get('x-tenant'))) }),
     }),

@@ -283,9 +283,18 @@ for (const { name, missing, open } of await storages()) {
       const { members } = rbac
       await members.transferOwnership(as('olga'), { to: 'dev' })
       expect([await rolesOf('dev'), await rolesOf('olga')]).toEqual([['developer', 'owner'], []])
-      expect(types()).toContain('ownership.transferred')
-      const told = events.find(({ type }) => type === 'ownership.transferred')
+      // Whoever mirrors roles must hear of both, and not take the old owner for one still.
+      expect(types()).toEqual(['assignment.created', 'assignment.deleted', 'ownership.transferred'])
+      const [given, taken, told] = events
+      expect(given).toMatchObject({ data: { userId: 'dev', role: 'owner' }, after: { userId: 'dev' } })
+      expect(taken).toMatchObject({ data: { userId: 'olga', role: 'owner' }, before: { userId: 'olga' } })
       expect(told).toMatchObject({ actor: user('olga'), data: { from: 'olga', to: 'dev' } })
+      const both = ['olga', 'dev'].map((id) => ({ type: 'member', id }))
+      for (const { type, id } of both) {
+        const about = { action: 'ownership.transferred', resourceType: type, resourceId: id }
+        const { data } = await rbac.audit.query({ tenantId }, about)
+        expect(data).toMatchObject([{ resource: both[0], targets: both }])
+      }
       await expect(members.transferOwnership(as('olga'), { to: 'dev' })).rejects.toMatchObject({
         ...{ code: 'not_owner', status: 409 },
       })

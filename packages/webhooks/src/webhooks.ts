@@ -6,6 +6,7 @@ import {
   type HttpModule,
   type Logger,
   type RuntimeOptions,
+  routesAbout,
   warnOfMemory,
 } from '@org/core'
 import { createDeadLetters, type DeadLetters } from './deliveries/dead-letters.js'
@@ -101,10 +102,10 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
       runtime,
       routes: [
         ...eventTypeRoutes(deps.eventTypes),
-        ...endpointRoutes(endpoints),
-        ...messageRoutes(messages),
-        ...deliveryRoutes(deliveries),
-        ...deadLetterRoutes(deadLetters),
+        ...routesAbout('endpoint', endpointRoutes(endpoints)),
+        ...routesAbout('message', messageRoutes(messages)),
+        ...routesAbout('delivery', deliveryRoutes(deliveries)),
+        ...routesAbout('delivery', deadLetterRoutes(deadLetters)),
       ],
       storage: deps.storage,
     },

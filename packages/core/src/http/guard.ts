@@ -4,7 +4,7 @@ import type { Ability, RequestContext } from '../context.js'
 import { isPromise } from '../promise.js'
 import type { Logger } from '../runtime.js'
 import { tellOfDenial } from './denied.js'
-import { complete, identify, withHeaders } from './identity.js'
+import { begin, complete, identify, withHeaders } from './identity.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
 import { checkOrigin } from './origin.js'
 import { problemResponse } from './problem.js'
@@ -20,27 +20,32 @@ type Kept = { [callerKey]?: Caller }
 
 const keptOn = (raw: IncomingMessage): Kept => (raw.rawHeaders ?? raw) as Kept
 
-/** Who was found to ask. Where from is looked up when somebody wants to know: it costs more than most guards do. */
+/** Who was found to ask. Their address is looked up when somebody wants to know. */
 export class Caller<Request extends HttpRequest = HttpRequest> {
-  readonly ability: Ability
-  readonly responseHeaders: RequestContext['responseHeaders']
-  private readonly found: RequestContext
   readonly request: Request
-  private completed: RequestContext | undefined
+  /** What the host said is copied before it is checked: its object may be another's a moment later. */
+  private readonly begun: RequestContext
 
   constructor(found: RequestContext, request: Request) {
-    this.ability = found.ability
-    this.responseHeaders = found.responseHeaders
-    this.found = found
     this.request = request
-    this.completed = undefined
-    // Node.js forgets the address of a caller who hangs up, unless it was asked for before.
-    request.raw.socket?.remoteAddress
+    this.begun = begin(request, found)
+    const { raw } = request
+    // A host may change this header for a server behind it. Without it the connection says who calls, which Node.js
+    // forgets when they hang up, unless it was asked before.
+    if (raw.headers['x-forwarded-for'] !== undefined) complete(request, this.begun)
+    else raw.socket?.remoteAddress
+  }
+
+  get ability(): Ability {
+    return this.begun.ability
+  }
+
+  get responseHeaders(): RequestContext['responseHeaders'] {
+    return this.begun.responseHeaders
   }
 
   get context(): RequestContext {
-    this.completed ??= complete(this.request, this.found)
-    return this.completed
+    return complete(this.request, this.begun)
   }
 }
 
@@ -139,7 +144,7 @@ async function refuse(
   { logger }: GuardOptions,
   caller?: Caller,
 ): Promise<GuardResult> {
-  await tellOfDenial(error, caller, {}, logger)
+  await tellOfDenial(error, caller, undefined, logger)
   // A host's query may hold a token of its own.
   const url = request.raw.url?.split('?', 1)[0]
   return { pass: false, response: withHeaders(problemResponse(error, logger, { url }), caller) }

@@ -6,7 +6,7 @@ import { coreErrors, parse } from '../errors.js'
 import { onceForKey } from '../idempotency.js'
 import { defaultBodyLimit, readJson, readRaw } from './body.js'
 import { tellOfDenial } from './denied.js'
-import { complete, identify, requestInfo, withHeaders } from './identity.js'
+import { begin, complete, identify, requestInfo, withHeaders } from './identity.js'
 import type { HttpRequest, HttpResponse, RouterOptions } from './message.js'
 import { checkOrigin } from './origin.js'
 import { problemResponse } from './problem.js'
@@ -29,7 +29,7 @@ export async function handle(
     const input = await readInput(route, request, options.bodyLimit ?? defaultBodyLimit)
     return withHeaders(await answer(module, route, request, input, context), context)
   } catch (error) {
-    await tellOfDenial(error, { context }, { routeId: route.id }, module.runtime.logger)
+    await tellOfDenial(error, { context }, { route, request }, module.runtime.logger)
     return withHeaders(problemResponse(error, module.runtime.logger, { route: route.id }), context)
   }
 }
@@ -38,7 +38,7 @@ async function identified(route: Route, request: HttpRequest, options: Options):
   // A public handler is typed to see no more than the request's origin.
   if (route.can === 'public') return requestInfo(request) as RequestContext
   checkOrigin(request, route.method, options.trustedOrigins)
-  return complete(request, await identify(request))
+  return complete(request, begin(request, await identify(request)))
 }
 
 type Input = Parameters<Route['handler']>[0]

@@ -4,11 +4,14 @@ import { coreErrors, isProblem } from '../errors.js'
 import { isPromise } from '../promise.js'
 import type { HttpRequest, HttpResponse } from './message.js'
 
-/** Where the request came from, cut to lengths that fit a log; what the host knows better comes first. */
-export function requestInfo(request: HttpRequest, known: RequestInfo = {}): RequestInfo {
-  const { headers } = request.raw
+/** Where the request came from. */
+export function requestInfo(request: HttpRequest): RequestInfo {
+  return { ip: request.ip, ...namesOf(request) }
+}
+
+/** What a request calls its client and itself, cut to lengths that fit a log; what the host knows better comes first. */
+function namesOf({ raw: { headers } }: HttpRequest, known: RequestInfo = {}): Omit<RequestInfo, 'ip'> {
   return {
-    ip: known.ip ?? request.ip,
     userAgent: known.userAgent ?? firstOf(headers['user-agent'], 512),
     requestId: known.requestId ?? firstOf(headers['x-request-id'], 128),
   }
@@ -22,7 +25,7 @@ function firstOf(header: string | string[] | undefined, length: number): string 
 type Found = RequestContext | null | undefined | false
 
 /**
- * The host's context, as it is: {@link complete} adds where the request came from. At once if the host answers at once.
+ * The host's context, as it is. At once if the host answers at once.
  *
  * @throws ProblemError `unauthenticated` (401) if there is none; `setup_error` (500) if it is not one.
  */
@@ -43,14 +46,23 @@ function known(found: Found): RequestContext {
   return found
 }
 
-/** Never the host's own object, which may serve other requests as well. */
-export function complete(request: HttpRequest, found: RequestContext): RequestContext {
+/**
+ * The host's context with where the request came from, but for the address: frameworks work that out anew whenever they
+ * are asked, which costs more than most guards do. Never the host's own object, which may serve other requests as well.
+ */
+export function begin(request: HttpRequest, found: RequestContext): RequestContext {
   // Field by field: a host's own class may answer some of them by getters, which a spread would lose.
-  const { tenantId, actor, ability, tx, onDenied, responseHeaders } = found
-  const { ip, userAgent, requestId } = requestInfo(request, found)
+  const { tenantId, actor, ability, tx, onDenied, responseHeaders, ip } = found
+  const { userAgent, requestId } = namesOf(request, found)
   const context: RequestContext = { tenantId, actor, ability, tx, ip, userAgent, requestId }
   if (responseHeaders) context.responseHeaders = responseHeaders
   if (typeof onDenied === 'function') context.onDenied = tellerOf(found).onDenied
+  return context
+}
+
+/** Once the address is wanted. */
+export function complete(request: HttpRequest, context: RequestContext): RequestContext {
+  context.ip ??= request.ip
   return context
 }
 

@@ -37,6 +37,8 @@ export interface RouteSpec<G extends Guard, Params, Query, Body, Response, Strea
   summary: string
   description?: string
   can: G
+  /** What its path names, by the word of its events' `resource`: `endpoint`. A refusal is told as one over it. */
+  about?: string
   params?: Params
   query?: Query
   body?: Body
@@ -92,6 +94,11 @@ export function route<
   }
   // The one place where a handler's types are erased: `handle` parses with the very schemas they were inferred from.
   return spec as unknown as Route
+}
+
+/** The same routes, told to be about things of this type: see {@link RouteSpec.about}. */
+export function routesAbout(type: string, routes: readonly Route[]): Route[] {
+  return routes.map((one) => ({ about: type, ...one }))
 }
 
 /** The names in `/endpoints/:id`. */

@@ -44,6 +44,7 @@ export interface AssignmentWriter {
 export function createAssignmentWriter({ runtime, emit }: Pick<Deps, 'runtime' | 'emit'>): AssignmentWriter {
   const about = ({ id, userId, role }: Assignment) => ({
     resource: { type: 'assignment', id },
+    targets: [{ type: 'member', id: userId }],
     data: { assignmentId: id, userId, role },
   })
   return {

@@ -2,6 +2,7 @@
 import { coreErrors, type DeniedAttempt, type Logger, type RequestContext } from '@org/core'
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import type { AuditOptions } from './options.js'
+import { AuditResource } from './schema.js'
 import type { Audit } from './service.js'
 
 /** Actors whose suppressed attempts are remembered at once. */
@@ -30,7 +31,7 @@ export function createDenied(
     suppressed.set(key, (suppressed.get(key) ?? 0) + 1)
   }
 
-  return async (who, { action, resource, routeId, code, detail }) => {
+  return async (who, { action, resource, target, routeId, code, detail }) => {
     const { tenantId, actor, ip, userAgent, requestId, tx } = who
     const key = JSON.stringify([tenantId, actor.type, actor.id])
     try {
@@ -43,9 +44,22 @@ export function createDenied(
     suppressed.delete(key)
     const permission = resource && action ? `${resource}:${action}` : undefined
     const data = { permission, route: routeId, code, detail, suppressed: missed }
-    const written = log({ tenantId, actor, action: 'access.denied', outcome: 'denied', data, ip, userAgent, requestId })
+    const about = { action: 'access.denied', outcome: 'denied', resource: targetOf(target), data } as const
+    const written = log({ tenantId, actor, ...about, ip, userAgent, requestId })
     // A transaction of the request's own is still open, and on a pool of one ours waits for it.
     if (!tx) return void (await written)
     written.catch((error: unknown) => logger.error('A refused attempt could not be noted', { error }))
   }
 }
+
+/** What stands for the id of a refusal that was over things of a type, and not over one of them. */
+const any = '*'
+
+/** An id is as somebody sent it. None keeps the refusal out of the log: what does not fit there is cut or replaced. */
+function targetOf(target: DeniedAttempt['target']): AuditResource | undefined {
+  if (typeof target?.type !== 'string') return undefined
+  const id = typeof target.id === 'string' && target.id !== '' ? target.id : any
+  return AuditResource.safeParse({ type: fit(target.type, 64), id: fit(id, 255) }).data
+}
+
+const fit = (text: string, length: number) => text.slice(0, length).replace(/[\0\p{Cs}]/gu, '\uFFFD')

@@ -65,7 +65,8 @@ export interface Members {
    */
   leave(scope: Scope): Promise<void>
   /**
-   * One owner makes another member an owner and stops being one, in one step. Emits `ownership.transferred`.
+   * One owner makes another member an owner and stops being one, in one step. Emits `ownership.transferred` after the
+   * `assignment.created` of the one and the `assignment.deleted` of the other.
    *
    * @throws ProblemError `not_found` if either is no member; `not_owner` if `from` is none; `member_suspended` if `to` is;
    *   `exceeds_own_rights` if the actor holds less than an owner.
@@ -254,13 +255,14 @@ export function createMembers(deps: Deps, writer: AssignmentWriter, keyWriter: K
         if (given.length === 0) throw rbacErrors.not_owner({ detail: `"${from}" is not an owner.` })
         await guardOwner(scope, stores, book, from)
         if (to === from) return
-        for (const { id, role, roleId } of given) {
+        for (const held of given) {
+          const { role, roleId } = held
           const draft = { userId: to, role, roleId, on: null, expiresAt: null, createdAt: runtime.clock.now() }
           await writer.add(scope, stores, tx, draft)
-          await stores.assignments.remove(id)
+          await writer.remove(scope, stores, tx, held)
         }
-        const data = { from, to }
-        await emit(scope, { type: 'ownership.transferred', ...about(member), data }, tx)
+        const told = { data: { from, to }, targets: [{ type: 'member', id: to }] }
+        await emit(scope, { type: 'ownership.transferred', ...about(member), ...told }, tx)
       })
     },
   }

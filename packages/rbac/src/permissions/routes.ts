@@ -1,17 +1,18 @@
-import { coreErrors, type Route, route } from '@org/core'
+import { coreErrors, pageOf, type Route, route } from '@org/core'
 import {
   CheckPermission,
   CheckPermissions,
   CheckResultsView,
   CheckResultView,
-  ExplainParams,
   ExplanationView,
   MeView,
+  WhoCanParams,
+  WhoCanView,
 } from './schema.js'
 import type { OwnPermissions } from './service.js'
 
 export function permissionRoutes(
-  permissions: Pick<OwnPermissions, 'me' | 'check' | 'checkAll' | 'explainTo'>,
+  permissions: Pick<OwnPermissions, 'me' | 'check' | 'checkAll' | 'explainTo' | 'whoCanOf'>,
 ): Route[] {
   return [
     route({
@@ -49,15 +50,26 @@ export function permissionRoutes(
     }),
     route({
       id: 'rbac.explainPermission',
-      method: 'GET',
+      method: 'POST',
       path: '/explain',
       summary: 'Ask why the caller, or another member, may or may not do something',
       description: 'Asking about another member needs the permission team:read.',
       can: 'authenticated',
-      query: ExplainParams,
+      body: CheckPermission,
       response: ExplanationView,
       errors: [coreErrors.forbidden],
-      handler: ({ query }, ctx) => permissions.explainTo(ctx, query),
+      handler: ({ body }, ctx) => permissions.explainTo(ctx, body),
+    }),
+    route({
+      id: 'rbac.whoCan',
+      method: 'GET',
+      path: '/who-can',
+      summary: 'List who may do something, by the ids of users',
+      description: 'On every row and field; of one row, ask `POST /check` about each.',
+      can: ['read', 'team'],
+      query: WhoCanParams,
+      response: pageOf(WhoCanView),
+      handler: ({ query }, ctx) => permissions.whoCanOf(ctx, query),
     }),
   ]
 }

@@ -1,4 +1,4 @@
-import { Actor, ExternalId, Text } from '@org/core'
+import { Actor, ExternalId, PageQuery, Text } from '@org/core'
 import { z } from 'zod'
 import { Instance } from '../assignments/schema.js'
 import { Rule } from './rule.js'
@@ -20,7 +20,7 @@ const Question = z.strictObject({
   fields: z.array(z.string().min(1).max(128)).min(1).max(100).optional(),
 })
 
-/** A question about a permission; about oneself unless `userId` names somebody else. */
+/** A question about a permission, and why: about oneself unless `userId` names somebody else. */
 export const CheckPermission = Question.extend({ userId: ExternalId.optional() })
 export type CheckPermission = z.infer<typeof CheckPermission>
 
@@ -51,11 +51,11 @@ export const MeView = z
   .meta({ id: 'RbacMe' })
 export type Me = z.input<typeof MeView>
 
-export const ExplainParams = z.strictObject({
-  userId: ExternalId.optional(),
-  resource: z.string().min(1).max(64),
-  action: z.string().min(1).max(64),
-})
+/** Who may do something to the resource as a whole, a page at a time. */
+export const WhoCanParams = PageQuery.extend({ resource: Question.shape.resource, action: Question.shape.action })
+export type WhoCanParams = z.infer<typeof WhoCanParams>
+
+export const WhoCanView = z.object({ userId: z.string() }).meta({ id: 'RbacWhoCan' })
 
 /** A rule that bears on a question, and how it came to. */
 const Ground = Rule.extend({

@@ -1,7 +1,19 @@
 /** The questions that a host asks of the roles it handed out. */
 import type { MongoAbility } from '@casl/ability'
 import { packRules } from '@casl/ability/extra'
-import { type Ability, type Actor, allows, authorize, ExternalId, parse, type RequestContext, type Tx } from '@org/core'
+import {
+  type Ability,
+  type Actor,
+  allows,
+  authorize,
+  ExternalId,
+  type Page,
+  paginate,
+  parse,
+  type RequestContext,
+  type Slice,
+  type Tx,
+} from '@org/core'
 import type { Access } from '../access.js'
 import type { Assignment } from '../assignments/schema.js'
 import type { Deps } from '../deps.js'
@@ -12,7 +24,7 @@ import { explain } from './explain.js'
 import { type ConcretePermission, matchesPermission } from './permission.js'
 import type { ActionOf, ResourceOf, Resources } from './resources.js'
 import type { Rule } from './rule.js'
-import type { CheckPermission, CheckPermissions, Explanation, Me } from './schema.js'
+import type { CheckPermission, CheckPermissions, Explanation, Me, WhoCanParams } from './schema.js'
 
 export interface AskOptions {
   /** {@link defaultTenantId} unless told. */
@@ -100,6 +112,7 @@ export interface OwnPermissions {
   check(context: RequestContext, question: CheckPermission): Promise<{ allowed: boolean }>
   checkAll(context: RequestContext, questions: CheckPermissions): Promise<{ allowed: boolean[] }>
   explainTo(context: RequestContext, question: CheckPermission): Promise<Explanation>
+  whoCanOf(context: RequestContext, question: WhoCanParams): Promise<Page<{ userId: string }>>
 }
 
 const yes = Promise.resolve(true)
@@ -151,6 +164,31 @@ export function createPermissions<R extends Resources>(
     }, tx)
   }
 
+  async function usersWho(resource: string, action: string, ask: CheckOptions): Promise<string[]> {
+    const { tenantId = defaultTenantId, tx, ...about } = ask
+    catalog.check(resource, action)
+    parse(ExternalId, tenantId, '/tenantId')
+    return storage.read(async (stores) => {
+      const book = roles.with(await stores.policies.current(tenantId))
+      const bears = ({ permission }: Rule) => matchesPermission(permission, resource, action)
+      const bearing = book.every().filter((role) => book.resolve(role).some(bears))
+      const ids = bearing.map(({ id }) => id)
+      const found = unexpired(await stores.assignments.ofRoles(tenantId, ids), runtime.clock.now())
+      const byUser = new Map<string, Assignment[]>()
+      for (const one of found) byUser.set(one.userId, [...(byUser.get(one.userId) ?? []), one])
+      const suspended = new Set(await stores.members.suspended(tenantId, [...byUser.keys()]))
+      const may = ([userId, held]: [string, Assignment[]]) => {
+        const actor = { type: 'user' as const, id: userId }
+        const { ability } = createAbility(catalog, authorityOf(book, { tenantId, actor, userId }, held))
+        return !suspended.has(userId) && allows(ability, action, resource, about)
+      }
+      return [...byUser]
+        .filter(may)
+        .map(([userId]) => userId)
+        .sort()
+    }, tx)
+  }
+
   return {
     abilityOf(tenantId, userId, tx) {
       const known = tx ? null : access.known(tenantId, userId)
@@ -159,16 +197,14 @@ export function createPermissions<R extends Resources>(
     },
 
     // Not async, and asks for nothing twice: hosts call this many times a request.
-    checkPermission(userId, resource, action, options) {
-      if (options === undefined) {
-        const made = access.known(defaultTenantId, userId)?.decisions.made(resource, action)
-        if (made !== undefined) return made ? yes : no
-      } else if (options.tx === undefined && options.row === undefined && options.fields === undefined) {
-        const known = access.known(options.tenantId ?? defaultTenantId, userId)
-        const made = known?.decisions.made(resource, action)
+    checkPermission(userId, resource, action, options = {}) {
+      // Null, which comes from JavaScript, is for the long way to refuse.
+      if (options && options.tx === undefined && options.row === undefined && options.fields === undefined) {
+        const { tenantId = defaultTenantId } = options
+        const made = access.known(tenantId, userId)?.decisions.made(resource, action)
         if (made !== undefined) return made ? yes : no
       }
-      return check(userId, resource, action, options ?? {})
+      return check(userId, resource, action, options)
     },
 
     async checkMany(userId, checks, ask = {}) {
@@ -189,29 +225,7 @@ export function createPermissions<R extends Resources>(
 
     explain: (id, resource, action, ask = {}) => explanation({ type: 'user', id }, resource, action, ask),
 
-    async whoCan(resource, action, { tenantId = defaultTenantId, tx, ...about } = {}) {
-      catalog.check(resource, action)
-      parse(ExternalId, tenantId, '/tenantId')
-      return storage.read(async (stores) => {
-        const book = roles.with(await stores.policies.current(tenantId))
-        const bears = ({ permission }: Rule) => matchesPermission(permission, resource, action)
-        const bearing = book.every().filter((role) => book.resolve(role).some(bears))
-        const ids = bearing.map(({ id }) => id)
-        const found = unexpired(await stores.assignments.ofRoles(tenantId, ids), runtime.clock.now())
-        const byUser = new Map<string, Assignment[]>()
-        for (const one of found) byUser.set(one.userId, [...(byUser.get(one.userId) ?? []), one])
-        const suspended = new Set(await stores.members.suspended(tenantId, [...byUser.keys()]))
-        const may = ([userId, held]: [string, Assignment[]]) => {
-          const actor = { type: 'user' as const, id: userId }
-          const { ability } = createAbility(catalog, authorityOf(book, { tenantId, actor, userId }, held))
-          return !suspended.has(userId) && allows(ability, action, resource, about)
-        }
-        return [...byUser]
-          .filter(may)
-          .map(([userId]) => userId)
-          .sort()
-      }, tx)
-    },
+    whoCan: async (resource, action, ask = {}) => usersWho(resource, action, ask),
 
     async me({ tenantId, actor, ability: own, tx }) {
       const { authority, ability } = await access.of({ tenantId, actor }, tx)
@@ -235,6 +249,14 @@ export function createPermissions<R extends Resources>(
       const oneself = userId === undefined || (actor.type === 'user' && userId === actor.id)
       if (!oneself) authorize(context, 'read', 'team')
       return explanation(oneself ? actor : { type: 'user', id: userId }, resource, action, { tenantId, tx, ...about })
+    },
+
+    async whoCanOf({ tenantId, tx }, { resource, action, ...page }) {
+      const users = await usersWho(resource, action, { tenantId, tx })
+      const slice = async ({ limit, after }: Slice) =>
+        users.filter((userId) => after === null || userId > after[0]).slice(0, limit)
+      const { data, next } = await paginate(page, ['string'], slice, (userId) => [userId])
+      return { data: data.map((userId) => ({ userId })), next }
     },
   }
 }

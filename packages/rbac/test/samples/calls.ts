@@ -68,7 +68,7 @@ export function fieldGuard(
   })
   const guard: RequestHandler = requirePermission(rbac, 'projects', 'update', {
     context,
-    fields: (req) => Object.keys(req.body),
+    fields: (req) => Object.keys(req.body ?? {}),
   })
   return { rbac, guard }
 }
