@@ -28,6 +28,12 @@ function context(headers: Record<string, unknown>) {
   return { tenantId, actor: { type: 'user', id: 'ann' } as const, ability }
 }
 
+const host = (billing: ReturnType<typeof billingOn>['billing']) =>
+  mounted(billing.http, {
+    express: () => express.billingRouter(billing, { context: (req) => context(req.headers) }),
+    koa: () => koa.billingRouter(billing, { context: (ctx) => context(ctx.headers) }),
+  })
+
 let tenants = 0
 
 for (const target of httpTargets()) {
@@ -35,11 +41,7 @@ for (const target of httpTargets()) {
     const { billing, clock, heard } = billingOn(memoryStorage())
     let server: HttpServer
     beforeAll(async () => {
-      const host = mounted({
-        express: () => express.billingRouter(billing, { context: (req) => context(req.headers) }),
-        koa: () => koa.billingRouter(billing, { context: (ctx) => context(ctx.headers) }),
-      })
-      server = await target.listen(host)
+      server = await target.listen(host(billing))
     })
     afterAll(() => server.close())
 
@@ -284,8 +286,7 @@ it('with a provider over the network an Idempotency-Key is neither promised nor 
   }
   const { billing } = billingOn(memoryStorage(), { provider })
   const [target] = httpTargets()
-  const router = () => express.billingRouter(billing, { context: (req) => context(req.headers) })
-  const server = await target?.listen({ express: (app) => void app.use(router()), koa() {} })
+  const server = await target?.listen(host(billing))
   onTestFinished(() => server?.close())
   const post = (path: string, body: object) =>
     request(server?.url ?? '')

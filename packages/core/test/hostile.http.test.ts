@@ -30,7 +30,7 @@ for (const target of targets) {
       const module = notesModule(logger)
       const options = { context: context as () => RequestContext }
       server = await target.listen(
-        mounted({ express: () => expressRouter(module, options), koa: () => koaRouter(module, options) }),
+        mounted(module, { express: () => expressRouter(module, options), koa: () => koaRouter(module, options) }),
       )
       return { http: request(server.url), module, logger, url: new URL(server.url) }
     }
@@ -87,7 +87,7 @@ for (const target of targets) {
         await delay(50)
         return plain
       }
-      const build = mounted({
+      const build = mounted(module, {
         express: () => expressRouter(module, { context }),
         koa: () => koaRouter(module, { context }),
       })
@@ -127,7 +127,7 @@ for (const target of targets) {
         found++
         return plain
       }
-      const build = mounted({
+      const build = mounted(module, {
         express: () => expressRouter(module, { context }),
         koa: () => koaRouter(module, { context }),
       })
@@ -182,7 +182,10 @@ for (const target of targets) {
         [false, 403],
       ] as const) {
         const options = { context: () => plain }
-        const build = mounted({ express: () => expressRouter(module, options), koa: () => koaRouter(module, options) })
+        const build = mounted(module, {
+          express: () => expressRouter(module, options),
+          koa: () => koaRouter(module, options),
+        })
         server = await target.listen({
           express(app, prefix) {
             app.set('trust proxy', trusted)

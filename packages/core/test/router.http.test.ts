@@ -41,7 +41,7 @@ for (const target of httpTargets()) {
 
     beforeAll(async () => {
       server = await target.listen(
-        mounted({ express: () => expressRouter(module, options), koa: () => koaRouter(module, options) }),
+        mounted(module, { express: () => expressRouter(module, options), koa: () => koaRouter(module, options) }),
       )
       http = request(server.url)
     })

@@ -18,7 +18,7 @@ for (const target of httpTargets().filter(({ name }) => name.includes('without')
     beforeAll(async () => {
       const options = { context: rbac.context((request: { headers: object }) => identify(request.headers as never)) }
       server = await target.listen(
-        mounted({ express: () => expressRouter(rbac, options), koa: () => koaRouter(rbac, options) }),
+        mounted(rbac.http, { express: () => expressRouter(rbac, options), koa: () => koaRouter(rbac, options) }),
       )
       await rbac.assignments.assign({ tenantId: 'acme' }, { userId: 'olga', role: 'owner' })
       await rbac.assignments.assign({ tenantId: 'acme' }, { userId: 'dev', role: 'developer' })
@@ -85,6 +85,34 @@ for (const target of httpTargets().filter(({ name }) => name.includes('without')
       ])
       expect(body.data[0]).toMatchObject({ action: 'access.denied', userAgent: 'curl/8', actor: { id: 'dev' } })
       expect(body.data[0].data.permission).toBe('team:create')
+    })
+
+    it('says what they were refused over', async () => {
+      const targets = async (query: string) =>
+        (await ask('olga', `GET /audit?outcome=denied&${query}`)).body.data.map(
+          (entry: { targets: unknown }) => entry.targets,
+        )
+      expect((await ask('eve', 'GET /members/olga')).status).toBe(403)
+      expect((await ask('eve', 'POST /members', { body: {} })).status).toBe(403)
+      expect((await ask('eve', 'POST /keys/k1/rotate', { body: {} })).status).toBe(403)
+      expect(await targets('user=eve&resourceType=member')).toEqual([
+        [{ type: 'member', id: '*' }],
+        [{ type: 'member', id: 'olga' }],
+      ])
+      expect(await targets('resourceType=member&resourceId=olga')).toHaveLength(1)
+      expect(await targets('resourceId=k1')).toEqual([[{ type: 'key', id: 'k1' }]])
+      expect(
+        (await ask('eve', 'POST /check', { body: { userId: 'dev', resource: 'keys', action: 'read' } })).status,
+      ).toBe(403)
+      expect(await targets('user=eve&resourceType=team')).toEqual([[{ type: 'team', id: '*' }]])
+    })
+
+    it('is told of every refusal, whatever was sent for an id', async () => {
+      const sent = ['x'.repeat(1000), 'a%00b', '%20', '%F0%9F%98%80'.repeat(200), "'", '%22', '__proto__']
+      for (const id of sent) expect((await ask('mal', `GET /members/${id}`)).status, id).toBe(403)
+      const { body } = await ask('olga', 'GET /audit?outcome=denied&user=mal')
+      const ids = body.data.map(({ targets }: { targets: { id: string }[] }) => targets[0]?.id).reverse()
+      expect(ids).toEqual(['x'.repeat(255), 'a\uFFFDb', ' ', expect.stringMatching(/^😀{127}/u), "'", '"', '__proto__'])
     })
   })
 }

@@ -93,7 +93,7 @@ describe('the guides', () => {
       invites: { send: true, verifiedEmails: true, expiresInMs: true } satisfies Record<keyof InviteOptions, true>,
       audit: {
         ...{ redact: true, inline: true, checkpoints: true, signingKey: true, olderKeys: true, anchor: true },
-        ...{ stream: true, deniedPerMinute: true },
+        ...{ stream: true, deniedPerMinute: true, userFields: true },
       } satisfies Record<keyof AuditOptions, true>,
       cache: { maxStaleMs: true, strict: true, maxEntries: true, bus: true } satisfies Record<keyof CacheOptions, true>,
     }
@@ -112,6 +112,18 @@ describe('the guides', () => {
       const files = [...guarantee.matchAll(/`(test\/[\w.-]+)`/g)].map(([, file]) => file)
       expect(files, guarantee).not.toEqual([])
       for (const file of files) expect(existsSync(new URL(`../${file}`, import.meta.url)), file).toBe(true)
+    }
+  })
+
+  it('name for each defect the tests that have its number in their titles', () => {
+    const rows = [...guide('guarantees.md').matchAll(/^\| (\d+)\. .* \| (.*) \|$/gm)]
+    expect(rows.map(([, number]) => Number(number))).toEqual(rows.map((_, i) => i + 1))
+    expect(rows).toHaveLength(12)
+    for (const [, number, tests = ''] of rows) {
+      for (const [, file] of tests.matchAll(/`(test\/[\w.-]+)`/g)) {
+        const titled = new RegExp(`\\b(?:it|describe)(?:\\.\\w+\\([^)]*\\))?\\(\\s*['"\`]defect ${number}\\b`)
+        expect(read(`../${file}`), `${file} has no title with "defect ${number}"`).toMatch(titled)
+      }
     }
   })
 })

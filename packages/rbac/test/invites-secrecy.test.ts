@@ -56,7 +56,7 @@ for (const { name, missing, open } of await testDatabases()) {
       await rbac.tenants.create(scope, { ownerId: 'olga' })
       const context = rbac.context((who: string | undefined) => (who ? { tenantId: 'acme', userId: who } : null))
       const server = await target?.listen(
-        mounted({
+        mounted(rbac.http, {
           express: () => rbacRouter(rbac, { context: (req) => context(req.get('x-user')) }),
           koa: () => koaRbacRouter(rbac, { context: (ctx) => context(ctx.get('x-user')) }),
         }),

@@ -38,7 +38,7 @@ for (const target of httpTargets()) {
         if (userId !== 'a-key') return userId ? known({ userId, tenantId }) : null
         return { tenantId, actor: { type: 'key' as const, id: 'ann' }, ability: { can: () => true } }
       }
-      const host = mounted({
+      const host = mounted(rbac.http, {
         express: () => rbacRouter(rbac, { context: (req) => context((name) => req.get(name)) }),
         koa: () => koaRbacRouter(rbac, { context: (ctx) => context((name) => ctx.get(name)) }),
       })

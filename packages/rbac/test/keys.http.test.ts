@@ -2,7 +2,15 @@
 import Router from '@koa/router'
 import { contextOf, type DomainEvent, openapi } from '@org/core'
 import { type HttpServer, httpTargets, mounted, recordingLogger } from '@org/core/testing'
-import { apiKeyOf, createRbac, memoryStorage, type Permission, type PredefinedResources, type Rbac } from '@org/rbac'
+import {
+  apiKeyOf,
+  createRbac,
+  memoryStorage,
+  type Permission,
+  type PredefinedResources,
+  type Rbac,
+  rbacErrors,
+} from '@org/rbac'
 import { apiKeyAuth, rbacRouter, requirePermission } from '@org/rbac/express'
 import {
   apiKeyAuth as apiKeyOnKoa,
@@ -46,10 +54,11 @@ for (const target of httpTargets()) {
 
     beforeEach(async () => {
       rbac = (await team()).rbac
-      const host = mounted({
+      const routers = {
         express: () => rbacRouter(rbac, { context: contextOn(rbac, (req: Request) => req.headers) }),
         koa: () => koaRbacRouter(rbac, { context: contextOn(rbac, (ctx: Context) => ctx.headers) }),
-      })
+      }
+      const host = mounted(rbac.http, routers, { contextErrors: [rbacErrors.rate_limited] })
       server = await target.listen(host)
     })
     afterEach(() => server.close())

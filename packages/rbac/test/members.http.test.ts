@@ -29,7 +29,7 @@ for (const target of httpTargets()) {
         await rbac.members.add({ tenantId: 'acme' }, { userId, roles: [role] })
       }
       const identity = (userId = '', tenantId = '') => (userId ? { userId, tenantId } : null)
-      const host = mounted({
+      const host = mounted(rbac.http, {
         express: () => rbacRouter(rbac, { context: rbac.context((q) => identity(q.get('x-user'), q.get('x-tenant'))) }),
         koa: () => koaRbacRouter(rbac, { context: rbac.context((c) => identity(c.get('x-user'), c.get('x-tenant'))) }),
       })

@@ -21,7 +21,7 @@ function context(headers: Record<string, unknown>) {
 }
 
 const host = (webhooks: Webhooks) =>
-  mounted({
+  mounted(webhooks.http, {
     express: () => express.webhooksRouter(webhooks, { context: (req) => context(req.headers) }),
     koa: () => koa.webhooksRouter(webhooks, { context: (ctx) => context(ctx.headers) }),
   })
@@ -116,6 +116,19 @@ for (const target of httpTargets()) {
       await post(`/dead-letters/${deliveryId}/discard`).expect(404)
       expect((await post(`/deliveries/${deliveryId}/cancel`).expect(200)).body.status).toBe('canceled')
       expect((await post(`/deliveries/${deliveryId}/retry`).expect(200)).body.status).toBe('pending')
+    })
+
+    it('sends nothing again that is being sent, or whose endpoint is disabled or gone', async () => {
+      const { endpointId, deliveryId } = await deadLetter('t-again')
+      const refused = async (path: string) => (await call('post', path, 't-again').expect(409)).body.code
+      const again = [`/deliveries/${deliveryId}/retry`, `/dead-letters/${deliveryId}/redrive`]
+      await call('post', `/endpoints/${endpointId}/disable`, 't-again').expect(200)
+      for (const path of again) expect(await refused(path)).toBe('endpoint_disabled')
+      await call('delete', `/endpoints/${endpointId}`, 't-again').expect(204)
+      for (const path of again) expect(await refused(path)).toBe('endpoint_deleted')
+      const leased = { status: 'pending', leaseToken: 'a worker', dueAt: Number.MAX_SAFE_INTEGER } as const
+      await storage.run(({ deliveries }) => deliveries.update(deliveryId, leased))
+      expect(await refused(`/deliveries/${deliveryId}/retry`)).toBe('delivery_in_flight')
     })
 
     it('shows the event types with their JSON Schema', async () => {

@@ -18,6 +18,8 @@ const step = [
 ]
 const changing = [...step, billingErrors.no_change, billingErrors.cancellation_scheduled, billingErrors.payment_due]
 const paying = [billingErrors.payment_declined, billingErrors.payment_unavailable]
+/** A period that is over is billed before anything else: its decline is no error of the step, a silent provider is. */
+const ending = [...step, billingErrors.payment_unavailable]
 
 /**
  * A key's answer is kept in one transaction with the work, in which no provider may be asked over the network: there the
@@ -104,7 +106,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions, oneTransaction:
       params: IdParams,
       body: CancelSubscription.optional(),
       response: SubscriptionView,
-      errors: [...step, billingErrors.no_change],
+      errors: [...ending, billingErrors.no_change],
       handler: ({ params: { id }, body }, ctx) => subscriptions.cancel(ctx, id, body),
     }),
     route({
@@ -115,7 +117,7 @@ export function subscriptionRoutes(subscriptions: Subscriptions, oneTransaction:
       can: ['update', 'billing'],
       params: IdParams,
       response: SubscriptionView,
-      errors: [...step, billingErrors.not_canceling],
+      errors: [...ending, billingErrors.not_canceling],
       handler: ({ params: { id } }, ctx) => subscriptions.resume(ctx, id),
     }),
   ]

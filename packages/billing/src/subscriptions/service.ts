@@ -59,13 +59,14 @@ export interface Subscriptions<PlanId extends string = string> {
    * Ends it when the paid period ends, or now: without a refund, and what was used beyond the plan is billed. A change
    * that was scheduled is forgotten.
    *
-   * @throws ProblemError `no_change`, `subscription_ended`, `payment_in_progress` (409).
+   * @throws ProblemError `no_change`, `subscription_ended`, `payment_in_progress` (409); `payment_unavailable` (503) if a
+   *   period is over and the provider does not answer about it.
    */
   cancel(scope: Scope, id: string, input?: CancelSubscription): Promise<Subscription>
   /**
    * Takes a scheduled cancellation or change back.
    *
-   * @throws ProblemError `not_canceling`, `subscription_ended` (409).
+   * @throws ProblemError `not_canceling`, `subscription_ended` (409); `payment_unavailable` (503), as `cancel`.
    */
   resume(scope: Scope, id: string): Promise<Subscription>
 }

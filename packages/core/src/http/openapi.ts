@@ -95,15 +95,7 @@ function requestBody(route: Route, schemaOf: SchemaOf): Json {
 }
 
 function problems(route: Route): Json {
-  const possible: ErrorFactory[] = [...(route.errors ?? [])]
-  if (route.can !== 'public') possible.push(coreErrors.unauthenticated)
-  if (Array.isArray(route.can)) possible.push(coreErrors.forbidden)
-  if (route.idempotent) possible.push(coreErrors.idempotency_conflict)
-  if (route.params) possible.push(coreErrors.not_found)
-  if (route.params || route.query || route.body) possible.push(coreErrors.invalid_input)
-  if (route.body) {
-    possible.push(coreErrors.malformed_json, coreErrors.payload_too_large, coreErrors.unsupported_media_type)
-  }
+  const possible = [...(route.errors ?? []), ...byConstruction(route)]
   const byStatus = new Map<number, Set<string>>()
   for (const { status, code } of possible) byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code))
   const schema = { $ref: '#/components/schemas/Problem' }
@@ -114,6 +106,21 @@ function problems(route: Route): Json {
       { description: [...codes].sort().join(', '), content: { 'application/problem+json': { schema } } },
     ]),
   )
+}
+
+/** What `handle` itself may answer, whatever the handler does. */
+function byConstruction({ can, method, params, body, idempotent }: Route): ErrorFactory[] {
+  // Every route refuses query parameters that it does not know.
+  const possible: ErrorFactory[] = [coreErrors.invalid_input]
+  if (can !== 'public') possible.push(coreErrors.unauthenticated)
+  if (can !== 'public' && method !== 'GET') possible.push(coreErrors.cross_site_request)
+  if (Array.isArray(can)) possible.push(coreErrors.forbidden)
+  if (idempotent) possible.push(coreErrors.idempotency_conflict)
+  if (params) possible.push(coreErrors.not_found)
+  if (body) possible.push(coreErrors.incomplete_body, coreErrors.payload_too_large)
+  // The bytes of a raw body are read as they are, whatever they are.
+  if (body && body !== rawBody) possible.push(coreErrors.malformed_json, coreErrors.unsupported_media_type)
+  return possible
 }
 
 /** Moves `$defs` to the components and points the references there. */

@@ -4,8 +4,11 @@ import type { AddressInfo } from 'node:net'
 import type KoaRouter from '@koa/router'
 import type { Express, Router } from 'express'
 import type Koa from 'koa'
+import { type Watched, watchProblems } from './declared.js'
 
 export interface HttpHost {
+  /** What is mounted: to answer a problem that its OpenAPI document does not have makes `close` fail. */
+  watched?: Watched
   /** Builds on the Express app; `prefix` is where the module is expected, `''` for the root. */
   express(app: Express, prefix: string): void
   /** Builds on the Koa app. */
@@ -15,6 +18,7 @@ export interface HttpHost {
 export interface HttpServer {
   /** With the prefix: `http://127.0.0.1:40123/api/module`. */
   url: string
+  /** @throws Error if a route of what the host has `watched` answered a problem without declaring it. */
   close(): Promise<void>
 }
 
@@ -32,15 +36,20 @@ export function httpTargets(): HttpTarget[] {
     ['', '/api/module'].flatMap((prefix) =>
       [false, true].map((parser) => ({
         name: `${framework} ${prefix || '/'} ${parser ? 'with' : 'without'} a body parser`,
-        listen: async (host) => serve(await listener(framework, prefix, parser, host), prefix),
+        listen: async (host) => serve(await listener(framework, prefix, parser, host), prefix, host.watched),
       })),
     ),
   )
 }
 
-/** Mounts a module's routers of both frameworks where a target expects them. */
-export function mounted(routers: { express: () => Router; koa: () => KoaRouter }): HttpHost {
+/** Mounts a module's routers of both frameworks where a target expects them, and watches what they answer. */
+export function mounted(
+  module: Watched['module'],
+  routers: { express: () => Router; koa: () => KoaRouter },
+  options: Omit<Watched, 'module'> = {},
+): HttpHost {
   return {
+    watched: { module, ...options },
     express: (app, prefix) => void app.use(prefix || '/', routers.express()),
     async koa(app, prefix) {
       const router = routers.koa()
@@ -72,8 +81,9 @@ async function listener(
   return app.callback()
 }
 
-async function serve(listen: RequestListener, prefix: string): Promise<HttpServer> {
-  const server = createServer(listen)
+async function serve(listen: RequestListener, prefix: string, watched: Watched | undefined): Promise<HttpServer> {
+  const watch = watched && watchProblems(listen, prefix, watched)
+  const server = createServer(watch?.listen ?? listen)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
@@ -81,6 +91,7 @@ async function serve(listen: RequestListener, prefix: string): Promise<HttpServe
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
+      watch?.check()
     },
   }
 }

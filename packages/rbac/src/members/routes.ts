@@ -13,7 +13,9 @@ import {
 } from './schema.js'
 import type { Members } from './service.js'
 
-const changes = [coreErrors.not_found, rbacErrors.exceeds_own_rights, rbacErrors.last_owner]
+/** Of changes that take no owner away. */
+const changes = [coreErrors.not_found, rbacErrors.exceeds_own_rights]
+const losses = [...changes, rbacErrors.last_owner]
 
 export function memberRoutes(members: Members): Route[] {
   return [
@@ -62,7 +64,7 @@ export function memberRoutes(members: Members): Route[] {
       params: MemberParams,
       body: SetRoles,
       response: MemberView,
-      errors: changes,
+      errors: losses,
       handler: ({ params, body }, ctx) => members.setRoles(ctx, params.userId, body),
     }),
     ...(['suspend', 'reactivate'] as const).map((verb) =>
@@ -75,7 +77,7 @@ export function memberRoutes(members: Members): Route[] {
         params: MemberParams,
         body: z.strictObject({}).optional(),
         response: MemberView,
-        errors: changes,
+        errors: verb === 'suspend' ? losses : changes,
         handler: ({ params }, ctx) => members[verb](ctx, params.userId),
       }),
     ),
@@ -89,7 +91,7 @@ export function memberRoutes(members: Members): Route[] {
       can: ['delete', 'team'],
       params: MemberParams,
       query: RemoveMember,
-      errors: [...changes, rbacErrors.member_suspended],
+      errors: [...losses, rbacErrors.member_suspended],
       handler: ({ params, query }, ctx) => members.remove(ctx, params.userId, query),
     }),
     route({

@@ -3,7 +3,7 @@ import { rbacErrors } from '../errors.js'
 import { CreateRole, RoleParams, RoleView, UpdateRole } from './schema.js'
 import type { Roles } from './service.js'
 
-const refusals = [rbacErrors.exceeds_own_rights, rbacErrors.last_owner, rbacErrors.policy_tests_failed]
+const refusals = [rbacErrors.exceeds_own_rights, rbacErrors.policy_tests_failed]
 
 export function roleRoutes(roles: Roles): Route[] {
   return [
@@ -37,7 +37,7 @@ export function roleRoutes(roles: Roles): Route[] {
       status: 201,
       idempotent: true,
       response: RoleView,
-      errors: [...refusals, rbacErrors.role_exists],
+      errors: [...refusals, rbacErrors.last_owner, rbacErrors.role_exists],
       handler: ({ body }, ctx) => roles.create(ctx, body),
     }),
     route({
@@ -49,7 +49,7 @@ export function roleRoutes(roles: Roles): Route[] {
       params: RoleParams,
       body: UpdateRole,
       response: RoleView,
-      errors: [...refusals, coreErrors.not_found, rbacErrors.role_predefined],
+      errors: [...refusals, rbacErrors.last_owner, coreErrors.not_found, rbacErrors.role_predefined],
       handler: ({ params, body }, ctx) => roles.update(ctx, params.key, body),
     }),
     route({

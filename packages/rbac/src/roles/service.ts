@@ -23,7 +23,8 @@ export interface Roles<P extends string = string> {
    * `role.created`.
    *
    * @throws ProblemError `invalid_input` with the known names; `role_exists`; `exceeds_own_rights` if it grants what the
-   *   actor lacks.
+   *   actor lacks; `last_owner` if it denies something to the last one, by a role that inherits from this key;
+   *   `policy_tests_failed`.
    */
   create(scope: Scope, input: CreateRole<P>): Promise<Role>
   /**
