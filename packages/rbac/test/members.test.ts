@@ -295,6 +295,8 @@ for (const { name, missing, open } of await storages()) {
         const { data } = await rbac.audit.query({ tenantId }, about)
         expect(data).toMatchObject([{ resource: both[0], targets: both }])
       }
+      const { data: feed } = await rbac.audit.activity({ tenantId })
+      expect(feed.map(({ summary }) => summary)).toContain('olga transferred the ownership from olga to dev')
       await expect(members.transferOwnership(as('olga'), { to: 'dev' })).rejects.toMatchObject({
         ...{ code: 'not_owner', status: 409 },
       })

@@ -15,17 +15,22 @@ const text = (value: unknown) => (typeof value === 'string' && value !== '' ? va
 /** `read_only` is "Read Only" to people. */
 const title = (key: string) => key.replace(/[_-]+/g, ' ').replace(/\b\w/g, (letter) => letter.toUpperCase())
 
+/** What an entry says; a sentence that lacks what it needs is not told. */
 interface Told {
   who: string
-  /** Whom or what it was done to. */
-  whom: string
-  role: string
+  /** Whom it was done to. */
+  whom: string | undefined
+  role: string | undefined
+  from: string | undefined
+  to: string | undefined
 }
 
-const sentences: Record<string, (told: Told) => string> = {
-  'assignment.created': ({ who, whom, role }) => `${who} gave ${whom} ${role}`,
-  'assignment.updated': ({ who, whom, role }) => `${who} changed how long ${whom} has ${role}`,
-  'assignment.deleted': ({ who, whom, role }) => `${who} took ${role} from ${whom}`,
+const sentences: Record<string, (told: Told) => string | undefined> = {
+  'assignment.created': ({ who, whom, role }) => whom && role && `${who} gave ${whom} ${role}`,
+  'assignment.updated': ({ who, whom, role }) => whom && role && `${who} changed how long ${whom} has ${role}`,
+  'assignment.deleted': ({ who, whom, role }) => whom && role && `${who} took ${role} from ${whom}`,
+  'ownership.transferred': ({ who, from, to }) =>
+    from && to && `${who} transferred the ownership from ${from} to ${to}`,
 }
 
 /** The words of past deeds: `key.created` reads "olga created the key CI". */
@@ -35,8 +40,9 @@ function sentence({ actor, action, targets, data, before, after }: AuditEntry): 
   const [target] = targets
   const person = text(facts.userId) ?? (target?.type === 'user' ? target.id : undefined)
   const role = text(facts.role)
-  const told = sentences[action]
-  if (told && person && role) return told({ who, whom: person, role: `the role ${title(role)}` })
+  const named = { from: text(facts.from), to: text(facts.to), role: role && `the role ${title(role)}` }
+  const told = sentences[action]?.({ who, whom: person, ...named })
+  if (told) return told
   const [thing = action, ...deeds] = action.split('.')
   const name = person ?? text(facts.name) ?? text(facts.email) ?? target?.id
   const deed = deeds.join(' ').replace(/[_-]+/g, ' ') || 'changed'
