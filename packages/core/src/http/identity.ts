@@ -52,12 +52,9 @@ function known(found: Found): RequestContext {
  */
 export function begin(request: HttpRequest, found: RequestContext): RequestContext {
   // Field by field: a host's own class may answer some of them by getters, which a spread would lose.
-  const { tenantId, actor, ability, tx, onDenied, responseHeaders, ip } = found
+  const { tenantId, actor, ability, tx, responseHeaders, ip } = found
   const { userAgent, requestId } = namesOf(request, found)
-  const context: RequestContext = { tenantId, actor, ability, tx, ip, userAgent, requestId }
-  if (responseHeaders) context.responseHeaders = responseHeaders
-  if (typeof onDenied === 'function') context.onDenied = tellerOf(found).onDenied
-  return context
+  return { tenantId, actor, ability, tx, ip, userAgent, requestId, responseHeaders, onDenied: tellerOf(found) }
 }
 
 /** Once the address is wanted. */
@@ -67,12 +64,9 @@ export function complete(request: HttpRequest, context: RequestContext): Request
 }
 
 /** As a method of the host's own context, which may be a class. */
-function tellerOf(found: RequestContext): Pick<RequestContext, 'onDenied'> {
-  return {
-    onDenied(attempt, origin) {
-      return found.onDenied?.(attempt, origin)
-    },
-  }
+function tellerOf(found: RequestContext): RequestContext['onDenied'] {
+  if (typeof found.onDenied !== 'function') return undefined
+  return (attempt, origin) => found.onDenied?.(attempt, origin)
 }
 
 /** The response with what the context sends along; what the response itself says comes first. */
