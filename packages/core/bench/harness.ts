@@ -7,8 +7,11 @@ export interface Comparison {
   reference: string
   /** The lowest ratio that we accept; null where the figure is only shown. */
   floor: number | null
-  /** More of them where the machine's noise is larger than what is measured; 25 unless told. */
-  rounds?: number
+  /**
+   * How many processes measure it, of which the one in the middle counts; 1 unless told. What the compiler makes of the
+   * same code differs from process to process by more than some things cost.
+   */
+  processes?: number
   /** Makes both ready; `close` undoes it. Each function does one unit of work, or as many as it says. */
   open(): Promise<{
     subject(): unknown
@@ -36,20 +39,21 @@ export interface Result {
  * Rounds of each side, and how long one lasts in milliseconds: short and many, so that a machine which is busy with
  * something else for a moment slows both sides alike.
  */
-const usualRounds = 25
+const rounds = 25
 const roundMs = 100
+/** Before what counts, so that both are compiled. */
+const warmUpRounds = 10
 /** Work that takes less than this, in milliseconds, is done many times between two looks at the clock. */
 const briefMs = 0.01
 
 export async function compare(comparison: Comparison): Promise<Result> {
-  const { bench, floor, rounds = usualRounds } = comparison
+  const { bench, floor } = comparison
   const { subject, reference, unitsPerCall = 1, layOut, close } = await comparison.open()
   const own = async () => {
     await layOut?.()
     return rate(subject)
   }
-  // Before what counts, so that both are compiled.
-  for (let round = 0; round < rounds / 5; round++) {
+  for (let round = 0; round < warmUpRounds; round++) {
     await own()
     await rate(reference)
   }

@@ -152,7 +152,7 @@ const guarded: Comparison = {
   subject: 'requirePermission in front',
   reference: 'bare Express handler',
   floor: 0.95,
-  rounds: 75,
+  processes: 5,
   async open() {
     const rbac = await developer()
     const context = rbac.context(() => ({ tenantId, userId: 'dev' }))
