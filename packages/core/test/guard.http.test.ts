@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { setImmediate as othersTurn } from 'node:timers/promises'
-import { contextOf, type RequestContext } from '@org/core'
+import { contextOf, coreErrors, type RequestContext } from '@org/core'
 import { expressGuard } from '@org/core/express'
 import { koaGuard } from '@org/core/koa'
 import { type HttpServer, httpTargets, recordingLogger } from '@org/core/testing'
@@ -127,6 +127,21 @@ for (const target of httpTargets().filter(({ name }) => name.includes(' / withou
       while (!waiting.has('bob')) await othersTurn()
       for (const go of waiting.values()) go()
       expect([await ann, await bob]).toEqual(['ann', 'bob'])
+    })
+
+    it('tells of a refusal whoever was refused, though the host answers everybody with the same object', async () => {
+      const told: string[] = []
+      const shared = { ...anna }
+      const { http } = await serve(
+        (raw) => Object.assign(shared, { onDenied: () => void told.push(String(raw.headers['x-user'])) }),
+        () => null,
+        async () => {
+          Object.assign(shared, { onDenied: () => void told.push('somebody else') })
+          throw coreErrors.forbidden()
+        },
+      )
+      await http.get('/guarded').set('x-user', 'ann').expect(403)
+      expect(told).toEqual(['ann'])
     })
 
     it('leaves the context of the host as it is, and answers one context to all who ask', async () => {

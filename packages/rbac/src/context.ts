@@ -3,7 +3,6 @@ import type { IncomingHttpHeaders } from 'node:http'
 import {
   type Ability,
   coreErrors,
-  type DeniedAttempt,
   isExternalId,
   isPromise,
   type RequestContext,
@@ -74,13 +73,16 @@ export function createContext(
   function memberContext(identity: Identity, tenantId: string, ability: Ability): RequestContext {
     const { userId, ip, userAgent, requestId, tx } = identity
     const actor = { type: 'user' as const, id: userId }
-    return { tenantId, actor, ability, ip, userAgent, requestId, tx, onDenied: tellOfMember }
-  }
-
-  /** A method, and not one function for each request. */
-  function tellOfMember(this: RequestContext, attempt: DeniedAttempt, origin: RequestInfo): Promise<void> {
-    const { tenantId, actor, tx } = this
-    return onDenied({ ...origin, tenantId, actor, tx }, attempt)
+    return {
+      tenantId,
+      actor,
+      ability,
+      ip,
+      userAgent,
+      requestId,
+      tx,
+      onDenied: (attempt, origin) => onDenied({ ...origin, tenantId, actor, tx }, attempt),
+    }
   }
 }
 

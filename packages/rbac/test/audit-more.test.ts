@@ -251,7 +251,9 @@ describe('refused attempts', () => {
   it('are in the log, with who tried what from where', async () => {
     const { contextOf, denied } = await asked()
     const context = await contextOf('eve')
-    await context.onDenied?.(attempt, { ip: '192.0.2.1', userAgent: 'curl', requestId: 'r1' })
+    // As hosts wrap it: not as a method.
+    const { onDenied } = context
+    await onDenied?.(attempt, { ip: '192.0.2.1', userAgent: 'curl', requestId: 'r1' })
     const [entry] = await denied()
     expect(entry).toMatchObject({
       ...{ actor: { type: 'user', id: 'eve' }, action: 'access.denied', outcome: 'denied' },

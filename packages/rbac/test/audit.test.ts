@@ -52,6 +52,13 @@ for (const { name, missing, open } of await storages()) {
       expect((await rbac.audit.query({ tenantId })).data).toEqual([entry])
     })
 
+    it('cuts a request id without halving a character', async () => {
+      const requestId = `${'r'.repeat(254)}😀`
+      const entry = await rbac.audit.log({ tenantId, action: 'report.exported', requestId })
+      expect(entry.requestId).toBe(`${'r'.repeat(254)}\uFFFD`)
+      expect(await rbac.audit.verify({ tenantId })).toMatchObject({ ok: true, entries: 1 })
+    })
+
     it('takes a request context as it is, and leaves out what is none of an entry', async () => {
       const actor = { type: 'user', id: 'ann' } as const
       const context: RequestContext = { tenantId, actor, ability: { can: () => true }, ip: '203.0.113.7' }

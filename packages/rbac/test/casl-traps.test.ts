@@ -152,6 +152,17 @@ describe('CASL', () => {
     }
   })
 
+  it('asked about a list of fields with holes says no', () => {
+    for (const ability of [
+      abilityWith(),
+      abilityOf({ effect: 'allow', permission: 'keys:update', fields: ['name'] }),
+    ]) {
+      for (const fields of [new Array(1), Object.assign(['name'], { length: 2 }), [undefined]] as string[][]) {
+        expect(decides(ability, 'update', 'keys', { fields })).toBe(false)
+      }
+    }
+  })
+
   it('asked about a row that is not there says no', async () => {
     const rbac = createRbac({ logger: recordingLogger() })
     await rbac.assignments.assign({ tenantId: 'default' }, { userId: 'ann', role: 'owner' })

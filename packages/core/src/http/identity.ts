@@ -65,8 +65,8 @@ export function complete(request: HttpRequest, context: RequestContext): Request
 
 /** As a method of the host's own context, which may be a class. */
 function tellerOf(found: RequestContext): RequestContext['onDenied'] {
-  if (typeof found.onDenied !== 'function') return undefined
-  return (attempt, origin) => found.onDenied?.(attempt, origin)
+  const { onDenied } = found
+  return typeof onDenied === 'function' ? (attempt, origin) => onDenied.call(found, attempt, origin) : undefined
 }
 
 /** The response with what the context sends along; what the response itself says comes first. */

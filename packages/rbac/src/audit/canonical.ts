@@ -41,8 +41,10 @@ export function commitment(salt: string, text: string): string {
 /** What JSON writes as it is: printable ASCII but for quotes and backslashes. */
 const plain = /^[ !#-[\]-~]*$/
 
+export const isPlain = (text: string): boolean => plain.test(text)
+
 export function whoOf({ actorId, ip, userAgent }: Pick<AuditRecord, 'actorId' | 'ip' | 'userAgent'>): string {
-  if (!plain.test(actorId + ip + userAgent)) return JSON.stringify([actorId, ip, userAgent])
+  if (!isPlain(actorId + ip + userAgent)) return JSON.stringify([actorId, ip, userAgent])
   return `["${actorId}",${quoted(ip)},${quoted(userAgent)}]`
 }
 
@@ -56,7 +58,7 @@ export function canonicalText(fields: Bound, who: string, what: string): string 
  */
 export function canonicalTextFast(fields: Bound, who: string, what: string): string {
   const { action, actorType, eventId, id, outcome, requestId, tenantId, time } = fields
-  if (!plain.test(action + actorType + eventId + id + outcome + requestId + tenantId)) {
+  if (!isPlain(action + actorType + eventId + id + outcome + requestId + tenantId)) {
     return canonicalText(fields, who, what)
   }
   return (

@@ -20,6 +20,9 @@ export interface Link extends Pick<Unsealed, 'id' | 'time' | 'at'> {
   hash: string
 }
 
+/** An entry is gone, or was written anew, since it was read for sealing. */
+export class EntriesMoved extends Error {}
+
 /** The sequence is part of it: a link cannot be moved. */
 export function linkHash(prevHash: string, seq: number, contentHash: string): string {
   return sha256(`${prevHash}:${seq}:${contentHash}`)

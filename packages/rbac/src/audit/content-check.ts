@@ -1,5 +1,5 @@
 /** Whether an entry shows what its canonical text binds, and if not, what was changed. */
-import { canonicalText, canonicalTextFast, commitment, sha256, whoOf } from './canonical.js'
+import { canonicalText, canonicalTextFast, commitment, isPlain, sha256, whoOf } from './canonical.js'
 import { targetsOf } from './record.js'
 import { erasedId } from './schema.js'
 import type { ChainedRecord, TargetRow } from './store.js'
@@ -11,9 +11,9 @@ import type { ChainedRecord, TargetRow } from './store.js'
 export function whatIsShown(row: ChainedRecord, targets: TargetRow[] | null): boolean {
   const { what, whoSalt, whatSalt } = row
   if (what === null || whoSalt === null || whatSalt === null) return false
-  if (!isFound(row, what, targets)) return false
   const text = canonicalTextFast(row, commitment(whoSalt, whoOf(row)), commitment(whatSalt, what))
-  return sha256(text) === row.contentHash
+  // The hash first: what does not fit it may be no JSON at all.
+  return sha256(text) === row.contentHash && isFound(row, what, targets)
 }
 
 /** Whether the entry is found by the very targets that it shows. */
@@ -31,10 +31,9 @@ function isFound({ resourceType, resourceId }: ChainedRecord, what: string, targ
 
 /** Where the first target's text ends; -1 if it is another. */
 function endOfFirst(what: string, type: string, id: string): number {
-  const plain = `[[["${type}","${id}"]`
-  if (what.startsWith(plain)) return plain.length
-  const escaped = `[[${JSON.stringify([type, id])}`
-  return what.startsWith(escaped) ? escaped.length : -1
+  // Whoever edits an id must not pass for JSON of several targets.
+  const first = isPlain(type) && isPlain(id) ? `[[["${type}","${id}"]` : `[[${JSON.stringify([type, id])}`
+  return what.startsWith(first) ? first.length : -1
 }
 
 type Text = Record<string, unknown> & { who: string; what: string }

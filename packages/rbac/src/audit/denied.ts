@@ -1,6 +1,7 @@
 /** Refused attempts in the log, without letting an attacker fill it. */
 import { coreErrors, type DeniedAttempt, type Logger, type RequestContext } from '@org/core'
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import { fit } from './fit.js'
 import type { AuditOptions } from './options.js'
 import { AuditResource } from './schema.js'
 import type { Audit } from './service.js'
@@ -61,5 +62,3 @@ function targetOf(target: DeniedAttempt['target']): AuditResource | undefined {
   const id = typeof target.id === 'string' && target.id !== '' ? target.id : any
   return AuditResource.safeParse({ type: fit(target.type, 64), id: fit(id, 255) }).data
 }
-
-const fit = (text: string, length: number) => text.slice(0, length).replace(/[\0\p{Cs}]/gu, '\uFFFD')

@@ -72,7 +72,7 @@ function textsOf(userId: string, emails: readonly string[]): string[] {
   // In a sentence its quotes are escaped, and twice so in the JSON of a condition there.
   const ofId = [JSON.stringify(userId), inText(`"${userId}"`), inText(JSON.stringify(userId))]
   // Of a number in JSON only the beginning can be told.
-  const ofNumber = /^-?\d+$/.test(userId) ? [':', '[', ','].map((before) => before + userId) : []
+  const ofNumber = String(Number(userId)) === userId ? [':', '[', ','].map((before) => before + userId) : []
   // Without the domain, which has many spellings: databases do not agree on the lower case of them all.
   const ofEmails = emails.map((email) => inText(email.trim().replace(/(?<=@)[^@]*$/, '')))
   return [...new Set([...ofId, ...ofNumber, ...ofEmails])]

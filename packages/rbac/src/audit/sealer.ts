@@ -5,7 +5,7 @@
 import { setImmediate as othersTurn } from 'node:timers/promises'
 import { coreErrors } from '@org/core'
 import type { Deps } from '../deps.js'
-import { linksAfter } from './chain.js'
+import { EntriesMoved, linksAfter } from './chain.js'
 import type { Signer } from './checkpoint.js'
 import { MerkleTree } from './merkle.js'
 import type { AuditOptions } from './options.js'
@@ -49,8 +49,14 @@ export function createSealer({ storage, runtime, signer }: Parts, options: Audit
     }
   }
 
-  /** One batch; how many there were. */
+  /** One batch; how many there were. Once more if an erasure came between. */
   const sealBatch = (tenantId: string) =>
+    trySealing(tenantId).catch((error: unknown) => {
+      if (!(error instanceof EntriesMoved)) throw error
+      return trySealing(tenantId)
+    })
+
+  const trySealing = (tenantId: string) =>
     storage.run(async ({ auditChain }) => {
       const head = await auditChain.lockHead(tenantId, clock.now())
       const links = linksAfter(head, await auditChain.unsealed(tenantId, batch))

@@ -19,6 +19,7 @@ import { linksAfter } from './chain.js'
 import { createSigner } from './checkpoint.js'
 import { createErase, type Erased } from './erase.js'
 import { createExport } from './export.js'
+import { fit } from './fit.js'
 import type { AuditOptions } from './options.js'
 import { type AuditRecord, entryOf } from './record.js'
 import { createRedact } from './redact.js'
@@ -136,7 +137,7 @@ export function createAudit({ storage, runtime, options = {}, events }: AuditPar
     const data = redact('/data', rest.data ?? {})
     const before = rest.before ? redact('/before', rest.before) : null
     const after = rest.after ? redact('/after', rest.after) : null
-    const requestId = rest.requestId?.slice(0, maxRequestId) ?? null
+    const requestId = rest.requestId == null ? null : fit(rest.requestId, maxRequestId)
     const about = { tenantId, actor, action, resource: targets[0] ?? null, targets, outcome }
     return { ...origin, ...about, data, before, after, ip, userAgent, requestId }
   }

@@ -76,7 +76,7 @@ export interface AuditChainStore {
   /** The next tenant with entries that are not sealed. */
   nextUnsealedTenant(after: string | null): Promise<string | null>
   unsealed(tenantId: string, limit: number): Promise<Unsealed[]>
-  /** Those that `unsealed` found, linked. @throws Error if one of them is gone, or was written anew since. */
+  /** Those that `unsealed` found, linked. @throws EntriesMoved if one of them is gone, or was written anew since. */
   seal(tenantId: string, links: readonly Link[]): Promise<void>
   /** In the order of the chain; fewer than `limit` only at its end. */
   sealed(tenantId: string, afterSeq: number, limit: number): Promise<ChainedRecord[]>

@@ -1,4 +1,4 @@
-/** Reads a tenant's whole log and says what was done to it, and where. In memory for one batch. */
+/** Reads a tenant's whole log and says what was done to it, and where. In memory for three batches. */
 import { setImmediate as othersTurn } from 'node:timers/promises'
 import { checkScope, parse, type Scope } from '@org/core'
 import { z } from 'zod'
@@ -155,6 +155,17 @@ async function beyondHead(read: Read, tenantId: string, rows: ChainedRecord[], f
   }
 }
 
+/** Somebody may have been erased from an entry between our reads of it and of its targets: looks once more at both. */
+async function isWholeNow(row: ChainedRecord, read: Read, tenantId: string): Promise<boolean> {
+  if (row.seq === null) return false
+  const again = (seq: number) => read((chain) => chain.sealed(tenantId, seq - 1, 1))
+  const [now] = await again(row.seq)
+  if (now?.id !== row.id) return false
+  const targets = await read((chain) => chain.targets(tenantId, [now]))
+  const texts = await read((chain) => chain.canonical(tenantId, [[now.time, now.id]]))
+  return whatDiffers(now, texts.get(now.id) ?? '', targets) === null
+}
+
 /** Goes along the chain. */
 class Walk {
   sealed = 0
@@ -217,7 +228,7 @@ class Walk {
     )
     for (const row of rows) {
       const changed = whatDiffers(row, texts.get(row.id) ?? '', targets && (targets.get(row.id) ?? []))
-      if (changed === null) continue
+      if (changed === null || (await isWholeNow(row, read, tenantId))) continue
       this.#findings.add({ kind: 'edited', seq: row.seq, entryId: row.id, detail: `What was changed: ${changed}.` })
     }
   }

@@ -177,10 +177,18 @@ export function createPermissions<R extends Resources>(
       const byUser = new Map<string, Assignment[]>()
       for (const one of found) byUser.set(one.userId, [...(byUser.get(one.userId) ?? []), one])
       const suspended = new Set(await stores.members.suspended(tenantId, [...byUser.keys()]))
+      const decided = new Map<string, boolean>()
       const may = ([userId, held]: [string, Assignment[]]) => {
+        // Whose roles are the same may the same, but about a row, which may be somebody's own.
+        const alike = about.row === undefined ? JSON.stringify(held.map(({ roleId, on }) => [roleId, on])) : userId
+        const allowed = decided.get(alike) ?? allowedBy(userId, held)
+        decided.set(alike, allowed)
+        return allowed && !suspended.has(userId)
+      }
+      const allowedBy = (userId: string, held: Assignment[]) => {
         const actor = { type: 'user' as const, id: userId }
         const { ability } = createAbility(catalog, authorityOf(book, { tenantId, actor, userId }, held))
-        return !suspended.has(userId) && allows(ability, action, resource, about)
+        return allows(ability, action, resource, about)
       }
       return [...byUser]
         .filter(may)

@@ -1,12 +1,12 @@
 /** Writes the places of a whole batch into its entries with one statement. */
 import { dialectOf } from '@org/core/knex'
 import type { Knex } from 'knex'
-import type { Link } from '../../audit/chain.js'
+import { EntriesMoved, type Link } from '../../audit/chain.js'
 
 /** @throws Error if one of the entries is gone or already has a place. */
 export async function writeLinks(db: Knex, table: string, tenantId: string, links: readonly Link[]): Promise<void> {
   const written = await update(db, table, tenantId, links)
-  if (written !== links.length) throw new Error(`${written} of ${links.length} audit entries took their places`)
+  if (written !== links.length) throw new EntriesMoved(`${written} of ${links.length} audit entries took their places`)
 }
 
 async function update(db: Knex, table: string, tenantId: string, links: readonly Link[]): Promise<number> {
@@ -15,7 +15,7 @@ async function update(db: Knex, table: string, tenantId: string, links: readonly
   switch (dialectOf(db)) {
     case 'postgres': {
       // By address: a planner whose statistics know nothing of this tenant takes any index to look them up by. A row that
-      // was written anew since it was read has another address, and is sealed the next time.
+      // was written anew since it was read has another address: the sealer reads once more.
       const { rowCount } = await db.raw(
         `update ?? as t set seq = v.seq, prev_hash = v.prev_hash, hash = v.hash
          from unnest(?::text[]::tid[], ?::text[], ?::bigint[], ?::text[], ?::text[]) as v(at, id, seq, prev_hash, hash)

@@ -24,12 +24,13 @@ export async function readChained(
   table: KnexTable<AuditRecord>,
   narrow: (query: Knex.QueryBuilder) => Knex.QueryBuilder,
 ): Promise<ChainedRecord[]> {
-  const joined: { entry: string }[] = await table
+  const joined: { entry: string | null }[] = await table
     .query(narrow)
     .select(table.db.raw(`${await joinedColumns(table.db)} as entry`))
   const rows: ChainedRecord[] = []
   for (const { entry } of joined) {
-    const row = split(entry)
+    // MySQL answers null for what is longer than a packet.
+    const row = entry === null ? null : split(entry)
     if (!row) return table.all(narrow)
     rows.push(row)
   }

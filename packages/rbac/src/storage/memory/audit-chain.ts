@@ -1,5 +1,5 @@
 import { type MemoryRows, MemoryTable, type MemoryTransaction } from '@org/core'
-import { genesis } from '../../audit/chain.js'
+import { EntriesMoved, genesis } from '../../audit/chain.js'
 import type { AuditCheckpoint } from '../../audit/checkpoint.js'
 import { type AuditRecord, targetsOf } from '../../audit/record.js'
 import type { AuditChainStore, AuditHead } from '../../audit/store.js'
@@ -71,7 +71,8 @@ export function memoryAuditChain(
         (row) => row.tenantId === tenantId && row.seq === null && places.has(row.id),
         (row) => places.get(row.id) ?? {},
       )
-      if (written !== links.length) throw new Error(`${written} of ${links.length} audit entries took their places`)
+      if (written !== links.length)
+        throw new EntriesMoved(`${written} of ${links.length} audit entries took their places`)
     },
     sealed: async (tenantId, afterSeq, limit) => within(tenantId, afterSeq).slice(0, limit),
     unsealedRecords: async (tenantId, { limit, after }) =>
