@@ -334,7 +334,29 @@ for (const { name, missing, open } of await storages()) {
             .update({ resource_id: 'x"],["key","y' })
         })
         expect(await kinds(rbac)).toEqual(['edited 2', 'edited 5'])
+        // Of several targets the JSON is parsed.
+        await tamper(async (knex) => {
+          const { what } = (await knex(entries).where({ seq: 5 }).first('what')) as { what: string }
+          await knex(entries)
+            .where({ seq: 5 })
+            .update({ resource_id: 'x', what: `${what}junk` })
+        })
+        expect(await kinds(rbac)).toEqual(['edited 2', 'edited 5'])
       })
+
+      if (name === 'sqlite') {
+        it('is read alike by an SQLite without `concat_ws`', async () => {
+          const { joinedInSqlite } = await import('../src/storage/knex/audit-read.js')
+          expect(joinedInSqlite('3.43.2')).not.toContain('concat_ws')
+          await tamper(async (knex) => {
+            const texts = (version: string) =>
+              knex(entries)
+                .orderBy('seq')
+                .select(knex.raw(`${joinedInSqlite(version)} as entry`))
+            expect(await texts('3.43.2')).toEqual(await texts('3.44.0'))
+          })
+        })
+      }
 
       it('accuses nobody whose personal parts go while it reads', async () => {
         const { storage } = opened

@@ -157,9 +157,9 @@ async function beyondHead(read: Read, tenantId: string, rows: ChainedRecord[], f
 
 /** Somebody may have been erased from an entry between our reads of it and of its targets: looks once more at both. */
 async function isWholeNow(row: ChainedRecord, read: Read, tenantId: string): Promise<boolean> {
-  if (row.seq === null) return false
-  const again = (seq: number) => read((chain) => chain.sealed(tenantId, seq - 1, 1))
-  const [now] = await again(row.seq)
+  const { seq } = row
+  if (seq === null) return false
+  const [now] = await read((chain) => chain.sealed(tenantId, seq - 1, 1))
   if (now?.id !== row.id) return false
   const targets = await read((chain) => chain.targets(tenantId, [now]))
   const texts = await read((chain) => chain.canonical(tenantId, [[now.time, now.id]]))

@@ -47,16 +47,20 @@ async function joinedColumns(db: Knex): Promise<string> {
       return concat('char(31 using utf8mb4)', [...given, nulls, ...nullable.map(orEmpty)])
     case 'sqlite': {
       const [{ version }] = (await db.raw('select sqlite_version() as version')) as [{ version: string }]
-      const fields = [...given, nulls, ...nullable.map(orEmpty)]
-      // A quarter faster, and there since SQLite 3.44.
-      return hasConcat(version) ? concat('char(31)', fields) : fields.join(' || char(31) || ')
+      return joinedInSqlite(version)
     }
   }
 }
 
+/** A quarter faster with `concat_ws`, which is there since SQLite 3.44. */
+export function joinedInSqlite(version: string): string {
+  const fields = [...given, nulls, ...nullable.map(orEmpty)]
+  return hasConcat(version) ? concat('char(31)', fields) : fields.join(' || char(31) || ')
+}
+
 const concat = (sign: string, fields: string[]) => `concat_ws(${sign}, ${fields.join(', ')})`
 const orEmpty = (column: string) => `coalesce(${column}, '')`
-const nulls = nullable.map((column) => `(${column} is null)`).join(' + ')
+const nulls = `(${nullable.map((column) => `(${column} is null)`).join(' + ')})`
 
 function hasConcat(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number)
