@@ -23,6 +23,15 @@ export interface Comparison {
   }>
 }
 
+/** What takes more than two functions to measure: it takes turns by itself, and may have several results. */
+export interface Experiment {
+  /** What `--only` chooses it by; its results have names of their own. */
+  bench: string
+  measure(): Promise<Measured[]>
+}
+
+export type Measured = Result | Shown
+
 export interface Result {
   bench: string
   subject: string
@@ -33,6 +42,14 @@ export interface Result {
   /** subject / reference: higher is better. */
   ratio: number
   floor: number | null
+}
+
+/** What has nothing to be compared with. */
+export interface Shown {
+  bench: string
+  subject: string
+  /** By name with the unit: `p50 ms`. */
+  figures: Record<string, number>
 }
 
 /**
@@ -47,7 +64,6 @@ const warmUpRounds = 10
 const briefMs = 0.01
 
 export async function compare(comparison: Comparison): Promise<Result> {
-  const { bench, floor } = comparison
   const { subject, reference, unitsPerCall = 1, layOut, close } = await comparison.open()
   const own = async () => {
     await layOut?.()
@@ -64,12 +80,23 @@ export async function compare(comparison: Comparison): Promise<Result> {
     else pairs.push(reverse([await rate(reference), await own()]))
   }
   await close?.()
+  return resultOf(
+    comparison,
+    pairs.map(([first, other]) => [first * unitsPerCall, other * unitsPerCall]),
+  )
+}
+
+/** What comes of the rates, per second, that subject and reference had in each round. */
+export function resultOf(
+  { bench, subject, reference, floor }: Pick<Comparison, 'bench' | 'subject' | 'reference' | 'floor'>,
+  pairs: readonly (readonly [number, number])[],
+): Result {
   return {
     bench,
-    subject: comparison.subject,
-    subjectRate: Math.round(median(pairs.map(([first]) => first)) * unitsPerCall),
-    reference: comparison.reference,
-    referenceRate: Math.round(median(pairs.map(([, other]) => other)) * unitsPerCall),
+    subject,
+    subjectRate: Math.round(median(pairs.map(([first]) => first))),
+    reference,
+    referenceRate: Math.round(median(pairs.map(([, other]) => other))),
     ratio: Number(median(pairs.map(([first, other]) => first / other)).toPrecision(3)),
     floor,
   }
@@ -92,7 +119,7 @@ async function rate(work: () => unknown): Promise<number> {
   return (count / elapsed) * 1000
 }
 
-function median(numbers: number[]): number {
+export function median(numbers: readonly number[]): number {
   const sorted = [...numbers].sort((a, b) => a - b)
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { type Comparison, compare, type Result } from './harness.js'
+import { type Comparison, compare, type Experiment, type Measured, type Result } from './harness.js'
 
 const json = process.argv.includes('--json')
 /** Measures one comparison, in the process of another run. */
@@ -27,22 +27,36 @@ async function measure(name: string, comparison: Comparison): Promise<Result> {
   return results.sort((a, b) => a.ratio - b.ratio)[processes >> 1] as Result
 }
 
+function isMissed(measured: Measured): boolean {
+  return 'ratio' in measured && measured.floor !== null && measured.ratio < measured.floor
+}
+
+function linesOf(measured: Measured): string[] {
+  const { bench, subject } = measured
+  if ('figures' in measured) {
+    const figures = Object.entries(measured.figures).map(([name, figure]) => `${name} ${figure}`)
+    return [`${bench}: ${figures.join(', ')}`, `    ${subject}`]
+  }
+  const { ratio, reference, floor } = measured
+  const judged = floor === null ? '' : ` (floor ${floor}${isMissed(measured) ? ', MISSED' : ''})`
+  return [
+    `${bench}: ${ratio} × ${reference}${judged}`,
+    `    ${subject}: ${measured.subjectRate}/s, ${reference}: ${measured.referenceRate}/s`,
+  ]
+}
+
 let missed = 0
 for (const name of packages) {
   const file = new URL(`../../${name}/bench/index.ts`, import.meta.url)
   if (!existsSync(file)) continue
-  const { comparisons } = (await import(file.href)) as { comparisons: Comparison[] }
+  const { comparisons } = (await import(file.href)) as { comparisons: (Comparison | Experiment)[] }
   for (const comparison of comparisons) {
     if (only && comparison.bench !== only) continue
     if (!json) process.stderr.write(`${comparison.bench} …\r`)
-    const result = await measure(name, comparison)
-    if (result.floor !== null && result.ratio < result.floor) missed++
-    if (json) console.log(JSON.stringify(result))
-    else {
-      const floor =
-        result.floor === null ? '' : ` (floor ${result.floor}${result.ratio < result.floor ? ', MISSED' : ''})`
-      console.log(`${result.bench}: ${result.ratio} × ${result.reference}${floor}`)
-      console.log(`    ${result.subject}: ${result.subjectRate}/s, ${result.reference}: ${result.referenceRate}/s`)
+    const results = 'measure' in comparison ? await comparison.measure() : [await measure(name, comparison)]
+    for (const result of results) {
+      if (isMissed(result)) missed++
+      console.log(json ? JSON.stringify(result) : linesOf(result).join('\n'))
     }
   }
 }

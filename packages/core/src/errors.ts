@@ -101,6 +101,10 @@ function fieldErrors(issue: z.core.$ZodIssue, root: string): FieldError[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ pointer: at([...issue.path, key]), detail: 'unknown field' }))
   }
+  // Zod itself says no more than that the key is invalid.
+  if (issue.code === 'invalid_key') {
+    return [{ pointer: at(issue.path), detail: issue.issues[0]?.message ?? issue.message }]
+  }
   return [{ pointer: at(issue.path), detail: issue.message }]
 }
 

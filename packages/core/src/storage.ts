@@ -8,9 +8,9 @@ export type Tx = object
 
 export interface RunOptions {
   /**
-   * `false` for work that is one write, which the database itself undoes if it fails: it then joins `tx` as it is, two
-   * statements cheaper. On PostgreSQL an error of the database takes the host's transaction with it, as one of the
-   * host's own would: it is rolled back, and rejects. See docs/decisions/0020.
+   * `false` for work that throws nothing of its own once it has written: it then joins `tx` as it is, two statements
+   * cheaper. An error of the database takes the host's transaction with it: it is rolled back, and rejects. See
+   * docs/decisions/0020.
    */
   savepoint?: boolean
 }

@@ -1,29 +1,22 @@
-import { createRuntime } from '@org/core'
-import { createWebhooks } from '@org/webhooks'
-import { knexStorage, migrate } from '@org/webhooks/knex'
-import { inTransactions } from '../../core/bench/databases.js'
-import type { Comparison } from '../../core/bench/harness.js'
-import { silent } from '../../core/bench/http.js'
+import { type TestDatabase, testDatabases } from '@org/core/testing'
+import type { Comparison, Experiment } from '../../core/bench/harness.js'
+import { backlog } from './backlog.js'
+import { delivery } from './delivery.js'
+import { idle } from './idle.js'
+import { neighbor } from './neighbor.js'
+import { processes } from './processes.js'
+import { publishing } from './publishing.js'
 
-/** Publishing to one endpoint in the host's transaction, against inserts of the same two rows. */
-export const comparisons: Comparison[] = await inTransactions(
-  { bench: 'webhooks/publish', subject: 'publish(…, { tx })', reference: 'two bare inserts in the transaction' },
-  async ({ knex }) => {
-    await migrate(knex)
-    const webhooks = createWebhooks({ logger: silent, storage: knexStorage(knex) })
-    await webhooks.endpoints.create({ tenantId: 'acme' }, { url: 'https://hooks.example.com/' })
-    const message = { tenantId: 'acme', type: 'key.created', data: { keyId: 'key_1' } } as const
-    await webhooks.publish(message)
-    const [messageRow] = await knex('webhooks_messages').select('*')
-    const [deliveryRow] = await knex('webhooks_deliveries').select('*')
-    const { id } = createRuntime()
-    return {
-      subject: (tx) => webhooks.publish(message, { tx }),
-      async reference(tx) {
-        const messageId = id('msg')
-        await tx('webhooks_messages').insert({ ...messageRow, id: messageId })
-        await tx('webhooks_deliveries').insert({ ...deliveryRow, id: id('del'), message_id: messageId })
-      },
-    }
-  },
-)
+const databases = (await testDatabases()).filter(({ missing }) => !missing)
+
+const on = (names: readonly TestDatabase['name'][], make: (target: TestDatabase) => Experiment) =>
+  databases.filter(({ name }) => names.includes(name)).map(make)
+
+export const comparisons: (Comparison | Experiment)[] = [
+  ...databases.map(delivery),
+  ...publishing,
+  idle(databases),
+  ...on(['sqlite', 'postgres'], backlog),
+  ...on(['postgres'], neighbor),
+  ...on(['postgres'], processes),
+]

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { AttemptError } from './deliveries/schema.js'
 import { Endpoint } from './endpoints/schema.js'
+import { Job } from './jobs/schema.js'
 
 const { url, enabled, disabledReason } = Endpoint.shape
 const endpoint = z.object({ endpointId: z.string(), url, enabled, disabledReason })
@@ -25,6 +26,12 @@ const delivery = z.object({
 })
 const exampleDelivery = { deliveryId: 'del_1', messageId: 'msg_1', endpointId: 'ep_1', eventType: 'key.created' }
 
+const { kind, processed, affected, skipped, error } = Job.shape
+const jobEndpoint = z.string().nullable()
+const job = z.object({ jobId: z.string(), kind, endpointId: jobEndpoint, processed, affected, skipped, error })
+const jobCounts = { processed: 1200, affected: 1180, skipped: 20 }
+const exampleJob = { jobId: 'job_1', kind: 'recover', endpointId: 'ep_1', ...jobCounts, error: null } as const
+
 export const webhooksEvents = {
   'endpoint.created': endpoint.meta({ description: 'An endpoint was registered.', examples: [exampleEndpoint] }),
   'endpoint.updated': endpoint.meta({ description: 'An endpoint was changed.', examples: [exampleEndpoint] }),
@@ -37,12 +44,20 @@ export const webhooksEvents = {
     examples: [exampleEndpoint],
   }),
   'endpoint.disabled': endpoint.meta({
-    description: 'An endpoint was disabled, by somebody or because it answered 410.',
+    description: 'An endpoint was disabled, by somebody, because it answered 410, or because it failed for five days.',
     examples: [disabledEndpoint],
   }),
   'endpoint.secret_rotated': endpoint.meta({
     description: 'An endpoint was given a new signing secret.',
     examples: [exampleEndpoint],
+  }),
+  'message.canceled': z.object({ messageId: z.string(), eventType: z.string(), canceled: z.int() }).meta({
+    description: 'Somebody canceled what was still to be sent of a message.',
+    examples: [{ messageId: 'msg_1', eventType: 'key.created', canceled: 3 }],
+  }),
+  'message.expunged': z.object({ messageId: z.string(), eventType: z.string(), canceled: z.int() }).meta({
+    description: 'Somebody had the payload of a message forgotten, and what was still to be sent of it canceled.',
+    examples: [{ messageId: 'msg_1', eventType: 'key.created', canceled: 3 }],
   }),
   'delivery.dead_lettered': delivery
     .extend({ attempts: z.int(), lastStatus: z.int().nullable(), lastError: AttemptError.nullable() })
@@ -65,5 +80,15 @@ export const webhooksEvents = {
   'delivery.discarded': delivery.meta({
     description: 'Somebody gave a dead letter up.',
     examples: [exampleDelivery],
+  }),
+  'job.started': job.meta({
+    description: 'Somebody had many deliveries sent again: recovered, replayed or redriven.',
+    examples: [{ ...exampleJob, processed: 0, affected: 0, skipped: 0 }],
+  }),
+  'job.completed': job.meta({ description: 'A job has looked at all of its rows.', examples: [exampleJob] }),
+  'job.canceled': job.meta({ description: 'Somebody stopped a job.', examples: [exampleJob] }),
+  'job.failed': job.meta({
+    description: 'A job ended early, because its endpoint was deleted.',
+    examples: [{ ...exampleJob, error: 'endpoint_deleted' }],
   }),
 }

@@ -25,7 +25,14 @@ export type {
   StoredDelivery,
 } from './deliveries/schema.js'
 export type { Deliveries } from './deliveries/service.js'
-export type { Claimed, ClaimRequest, DeliveryPatch, DeliveryStore } from './deliveries/store.js'
+export type {
+  Claimed,
+  ClaimRequest,
+  DeliveryPatch,
+  DeliveryStore,
+  SetAside,
+  SetAsideQuery,
+} from './deliveries/store.js'
 export { isAllowedAddress } from './delivery/address-guard.js'
 export { defaultScheduleMs } from './delivery/backoff.js'
 export type { Drained } from './delivery/dispatcher.js'
@@ -49,9 +56,27 @@ export { defineEventTypes, type EventTypes, testEventType } from './event-types/
 export { defaultEventTypes } from './event-types/defaults.js'
 export type { EventType } from './event-types/schema.js'
 export { webhooksEvents } from './events.js'
+export type {
+  Job,
+  JobError,
+  JobKind,
+  JobParams,
+  JobQuery,
+  JobStatus,
+  RecoverRequest,
+  RedriveRequest,
+  StoredJob,
+} from './jobs/schema.js'
+export type { Jobs, Recovery, Redriving } from './jobs/service.js'
+export type { JobClaim, JobPatch, JobStore } from './jobs/store.js'
 export type { Message, MessageBody, Publish, Published, StoredMessage } from './messages/schema.js'
 export type { Messages } from './messages/service.js'
-export type { MessageStore } from './messages/store.js'
+export type { MessageStore, PublishedPlace, PublishedQuery, PublishedRow } from './messages/store.js'
+export type { Pruned, RetentionOptions } from './retention/schema.js'
+export type { RetentionStore } from './retention/store.js'
+export type { EngineHealth } from './stats/health.js'
+export type { BoundedCount, EndpointStats, StatsQuery, StoredStats } from './stats/schema.js'
+export type { StatsStore } from './stats/store.js'
 export { type MemoryStorageOptions, memoryStorage } from './storage/memory/index.js'
 export type { WebhooksStorage, WebhooksStores } from './storage/port.js'
 export { createWebhooks, type RetryOptions, type Webhooks, type WebhooksOptions } from './webhooks.js'

@@ -5,6 +5,11 @@ import { koaRouter } from '@org/core/koa'
 import type { Context } from 'koa'
 import type { Webhooks } from './webhooks.js'
 
+export type { ReceivedWebhook, ReceiverOptions } from './receiver/core.js'
+export { receiverErrors } from './receiver/errors.js'
+export { webhookReceiver } from './receiver/koa.js'
+export { type Claim, type ReplayCache, type ReplayCacheOptions, replayCache } from './receiver/replay.js'
+
 /** Mount it where you like: `parent.use('/api/webhooks', webhooksRouter(webhooks, { context }).routes())`. */
 export function webhooksRouter(webhooks: Pick<Webhooks, 'http'>, options: RouterOptions<Context>): Router {
   return koaRouter(webhooks.http, options)

@@ -181,29 +181,23 @@ for (const { name, missing, open } of await testStorages()) {
       const { storage, close } = await open()
       const { webhooks, clock } = world({ storage, retry: { scheduleMs: [0, 0, 0] } })
       const target = await receiver()
-      await webhooks.endpoints.create(scope, { url: target.url })
+      const { id } = await webhooks.endpoints.create(scope, { url: target.url })
       await webhooks.publish(keyCreated)
-      for (let n = 0; n < 3; n++) {
+      for (let n = 0; n < 22; n++) {
         const now = clock.now()
-        const token = `lease_${n}`
-        const request = {
-          now,
-          dueBy: now,
-          limit: 1,
-          perEndpoint: 1,
-          inFlight: new Map(),
-          token,
-          leaseUntil: now + 60_000,
-        }
+        const none = new Set<string>()
+        const rooms = new Map([[id, 1]])
+        const lease = { token: `lease_${n}`, leaseUntil: now + 60_000 }
+        const request = { now, dueBy: now, rooms, ordered: none, counted: none, ...lease }
         await storage.run(({ deliveries }) => deliveries.claim(request))
         clock.advance(60_000)
       }
       expect(await webhooks.drain()).toMatchObject({ deadLettered: 1 })
       expect(target.received).toEqual([])
       const [dead] = (await webhooks.deadLetters.list(scope)).data
-      expect(dead?.attempts).toBe(3)
+      expect(dead?.attempts).toBe(22)
       const { data: log } = await webhooks.deliveries.attempts(scope, dead?.id ?? '')
-      expect(log[0]).toMatchObject({ number: 3, error: 'worker_lost', status: null })
+      expect(log[0]).toMatchObject({ number: 22, error: 'worker_lost', status: null })
       await close()
     })
 

@@ -16,13 +16,23 @@ async function everything() {
   await endpoints.enable(scope, id)
   await publish(keyCreated)
   await drain()
-  const [{ id: deliveryId } = { id: '' }] = (await deadLetters.list(scope)).data
+  const [{ id: deliveryId, messageId } = { id: '', messageId: '' }] = (await deadLetters.list(scope)).data
   await deadLetters.redrive(scope, deliveryId)
   await deliveries.cancel(scope, deliveryId)
   await deliveries.retry(scope, deliveryId)
   await drain()
   await deadLetters.discard(scope, deliveryId)
+  const later = await publish(keyCreated)
+  await made.webhooks.messages.cancel(scope, later.messageId)
+  await made.webhooks.messages.expunge(scope, messageId)
+  const since = made.clock.now() - 1
+  const { id: job } = await made.webhooks.recover(scope, { endpointId: id, since })
+  await made.webhooks.jobs.cancel(scope, job)
+  await made.webhooks.recover(scope, { endpointId: id, since })
+  await drain()
+  await made.webhooks.replay(scope, { endpointId: id, since })
   await endpoints.delete(scope, id)
+  await drain()
   return made
 }
 
@@ -32,7 +42,9 @@ it('tells of each event of the catalog, with the data that it promises and nothi
   for (const { type, data, resource } of events) {
     const schema = webhooksEvents[type as keyof typeof webhooksEvents]
     expect([type, schema.strict().safeParse(data).error]).toEqual([type, undefined])
-    expect(resource).toEqual({ type: type.split('.')[0], id: data.deliveryId ?? data.endpointId })
+    const id = { endpoint: data.endpointId, delivery: data.deliveryId, message: data.messageId, job: data.jobId }
+    const about = type.split('.')[0] as keyof typeof id
+    expect(resource).toEqual({ type: about, id: id[about] })
   }
 })
 

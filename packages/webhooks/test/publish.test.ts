@@ -290,9 +290,9 @@ it("joins a host's transaction on SQLite that has not written yet, while another
   const connection = await other.client.acquireConnection()
   connection.pragma('busy_timeout = 0')
   const ids = createIdFactory(systemClock, systemRandom)
-  // Comes between what publishing reads and what it writes.
+  // Comes between what publishing reads and what it writes then.
   const id = (prefix: string) => {
-    if (prefix === 'msg') {
+    if (prefix === 'del') {
       expect(() => connection.exec("delete from webhooks_migrations where name = ''")).toThrow(/locked/)
     }
     return ids(prefix)

@@ -20,6 +20,12 @@ function context(headers: Record<string, unknown>) {
   return { tenantId, actor: { type: 'user', id: 'ann' } as const, ability: createMongoAbility(rules) }
 }
 
+/** What a route wants to be sent, if anything. */
+function bodyOf(verb: string, path: string): object | undefined {
+  if (/\/(recover|replay)$/.test(path)) return { since: '2026-01-01T00:00:00Z' }
+  return verb === 'patch' ? {} : undefined
+}
+
 const host = (webhooks: Webhooks) =>
   mounted(webhooks.http, {
     express: () => express.webhooksRouter(webhooks, { context: (req) => context(req.headers) }),
@@ -61,9 +67,19 @@ for (const target of httpTargets()) {
         description: 'Ours',
         eventTypes: ['key.*'],
         channels: null,
+        filter: null,
         metadata: {},
+        headerNames: [],
         enabled: true,
         disabledReason: null,
+        signing: 'hmac-sha256',
+        publicKey: null,
+        extraSignature: null,
+        retryScheduleMs: null,
+        timeoutMs: null,
+        rateLimit: null,
+        maxInFlight: null,
+        ordering: null,
         createdAt: expect.stringMatching(/^\d{4}-.*Z$/),
         updatedAt: expect.stringMatching(/^\d{4}-.*Z$/),
       })
@@ -126,7 +142,7 @@ for (const target of httpTargets()) {
       for (const path of again) expect(await refused(path)).toBe('endpoint_disabled')
       await call('delete', `/endpoints/${endpointId}`, 't-again').expect(204)
       for (const path of again) expect(await refused(path)).toBe('endpoint_deleted')
-      const leased = { status: 'pending', leaseToken: 'a worker', dueAt: Number.MAX_SAFE_INTEGER } as const
+      const leased = { status: 'pending', leaseToken: 'a worker', leaseUntil: Number.MAX_SAFE_INTEGER } as const
       await storage.run(({ deliveries }) => deliveries.update(deliveryId, leased))
       expect(await refused(`/deliveries/${deliveryId}/retry`)).toBe('delivery_in_flight')
     })
@@ -180,13 +196,14 @@ for (const target of httpTargets()) {
 
     it("answers 404 for everything that is another tenant's", async () => {
       const { endpointId, messageId, deliveryId } = await deadLetter()
-      const ids: Record<string, string> = { endpoints: endpointId, messages: messageId }
+      const { id: jobId } = await webhooks.recover({ tenantId: 't1' }, { endpointId, since: 0 })
+      const ids: Record<string, string> = { endpoints: endpointId, messages: messageId, jobs: jobId }
       const routes = webhooks.http.routes.filter(({ path }) => path.includes(':id'))
-      expect(routes.length).toBe(14)
+      expect(routes.length).toBe(22)
       for (const { method, path } of routes) {
         const id = ids[path.split('/')[1] ?? ''] ?? deliveryId
         const verb = method.toLowerCase() as 'get' | 'post' | 'patch' | 'delete'
-        const response = await call(verb, path.replace(':id', id), 't2').send(verb === 'patch' ? {} : undefined)
+        const response = await call(verb, path.replace(':id', id), 't2').send(bodyOf(verb, path))
         expect([path, response.status, response.body.code]).toEqual([path, 404, 'not_found'])
       }
       expect((await call('get', '/endpoints', 't2')).body.data).toEqual([])
@@ -219,11 +236,15 @@ it('describes its routes in OpenAPI', () => {
     '/event-types',
     '/endpoints',
     '/endpoints/{id}',
+    '/endpoints/{id}/stats',
     '/endpoints/{id}/enable',
+    '/endpoints/{id}/verify',
     '/endpoints/{id}/disable',
     '/endpoints/{id}/rotate-secret',
     '/endpoints/{id}/test',
     '/messages/{id}',
+    '/messages/{id}/cancel',
+    '/messages/{id}/payload',
     '/deliveries',
     '/deliveries/{id}',
     '/deliveries/{id}/attempts',
@@ -232,15 +253,25 @@ it('describes its routes in OpenAPI', () => {
     '/dead-letters',
     '/dead-letters/{id}/redrive',
     '/dead-letters/{id}/discard',
+    '/endpoints/{id}/recover',
+    '/endpoints/{id}/replay',
+    '/dead-letters/redrive',
+    '/jobs',
+    '/jobs/{id}',
+    '/jobs/{id}/cancel',
   ])
   expect(Object.keys(components.schemas).sort()).toEqual([
     'Problem',
     'WebhookAttempt',
     'WebhookDelivery',
     'WebhookEndpoint',
+    'WebhookEndpointStats',
     'WebhookEndpointWithSecret',
     'WebhookEventType',
+    'WebhookFilter',
+    'WebhookJob',
     'WebhookMessage',
+    'WebhookMessageCanceled',
     'WebhookTestSent',
   ])
 })

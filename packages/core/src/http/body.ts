@@ -29,7 +29,10 @@ export async function readJson(request: HttpRequest, limit: number): Promise<unk
  *
  * @throws ProblemError `setup_error` if a parser has eaten them, with how to fix that; `payload_too_large`.
  */
-export async function readRaw(request: HttpRequest, limit: number): Promise<Buffer> {
+export async function readRaw(
+  request: Pick<HttpRequest, 'raw' | 'keptBody' | 'parsedBody'>,
+  limit: number,
+): Promise<Buffer> {
   const { raw, keptBody, parsedBody } = request
   if (!wasRead(raw)) return readBytes(raw, limit)
   if (Buffer.isBuffer(keptBody) || typeof keptBody === 'string') return Buffer.from(keptBody)

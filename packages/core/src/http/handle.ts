@@ -91,13 +91,14 @@ async function answer(
   const once = { tenantId, actor, routeId: route.id, key: idempotencyKey(key), input: asked }
   const { response, replayed } = await module.storage.run(async ({ idempotency }, tx) => {
     return onceForKey(idempotency, once, now, async () => {
-      const { status, body } = await work({ ...context, tx })
-      return { status, body: body ?? '' }
+      const { status, body = '' } = await work({ ...context, tx })
+      return { status, body: module.vault?.seal(body, tenantId) ?? body }
     })
   }, context.tx)
+  const body = module.vault?.open(response.body, tenantId) ?? response.body
   const headers: Record<string, string> = { ...jsonHeaders }
   if (replayed) headers['idempotency-replayed'] = 'true'
-  return { ...response, headers }
+  return { ...response, body, headers }
 }
 
 function idempotencyKey(value: string | string[]): string {

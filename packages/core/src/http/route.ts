@@ -114,4 +114,6 @@ export interface HttpModule {
   runtime: Runtime
   /** Where the module keeps its things, and with them the idempotency keys of its routes. */
   storage: Storage<{ idempotency: IdempotencyStore }>
+  /** Keeps the answers that are kept for an `Idempotency-Key` sealed, if they may hold secrets; `context` binds them. */
+  vault?: { seal(plain: string, context: string): string; open(stored: string, context: string): string }
 }

@@ -24,5 +24,6 @@ export {
   nullable,
   oneOf,
   text,
+  whereAmong,
 } from './table.js'
 export { type KnexUnitOfWorkOptions, knexUnitOfWork } from './unit-of-work.js'

@@ -9,6 +9,8 @@ import { dialectOf, isDuplicateKey } from './dialect.js'
 export interface Column<Value> {
   encode(value: Value): unknown
   decode(stored: unknown): Value
+  /** Whether it is kept as text or as an integer, for statements that hand over many rows as one document. */
+  readonly kind: 'text' | 'integer'
 }
 
 /** Text, as it is. PostgreSQL takes no U+0000, so that no database is given one. */
@@ -18,15 +20,17 @@ export const text: Column<string> = {
     throw coreErrors.invalid_input({ detail: 'Text must not hold the character U+0000.' })
   },
   decode: String,
+  kind: 'text',
 }
 
 /** An integer or a time in epoch milliseconds: drivers give a number, a string or a BigInt. */
-export const integer: Column<number> = { encode: (value) => value, decode: Number }
+export const integer: Column<number> = { encode: (value) => value, decode: Number, kind: 'integer' }
 
 /** A boolean, kept as 0 or 1. */
 export const flag: Column<boolean> = {
   encode: (value) => (value ? 1 : 0),
   decode: (stored) => stored === true || Number(stored) === 1,
+  kind: 'integer',
 }
 
 /** Plain data, kept as JSON text. */
@@ -34,6 +38,7 @@ export function json<Value>(): Column<Value> {
   return {
     encode: (value) => JSON.stringify(value),
     decode: (stored) => (typeof stored === 'string' ? JSON.parse(stored) : stored) as Value,
+    kind: 'text',
   }
 }
 
@@ -47,6 +52,7 @@ export function nullable<Value>(column: Column<Value>): Column<Value | null> {
   return {
     encode: (value) => (value === null ? null : column.encode(value)),
     decode: (stored) => (stored === null || stored === undefined ? null : column.decode(stored)),
+    kind: column.kind,
   }
 }
 
@@ -73,9 +79,31 @@ type Where<Row> = Partial<Row> | Narrow
 /** How many rows one INSERT takes: SQLite refuses more than 500, and others limit its parameters. */
 const insertChunk = 250
 
+/** How many rows one document holds. */
+const documentChunk = 1000
+
+/** PostgreSQL takes no half of a surrogate pair in a document, and makes U+FFFD of it in a parameter. */
+function documentOf(rows: Stored[]): string {
+  return JSON.stringify(rows, (_, value) => (typeof value === 'string' ? wellFormed(value) : value))
+}
+
+const wellFormed = (text: string): string => (text as string & { toWellFormed(): string }).toWellFormed()
+
 /** `createdAt` → `created_at`. */
 export function columnName(field: string): string {
   return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
+/** `column in (…)`, in a statement that is the same for any number of values where the database has a way to say so. */
+export function whereAmong(query: Knex.QueryBuilder, column: string, values: readonly string[]): Knex.QueryBuilder {
+  switch (dialectOf(query as unknown as Knex)) {
+    case 'postgres':
+      return query.whereRaw('?? = any(?::text[])', [column, values as string[]])
+    case 'sqlite':
+      return query.whereRaw('?? in (select value from json_each(?))', [column, JSON.stringify(values)])
+    case 'mysql':
+      return query.whereIn(column, values)
+  }
 }
 
 /** One table over one handle: `new KnexTable<Endpoint>(db, 'webhooks_endpoints', { id: text, … })`. */
@@ -113,12 +141,11 @@ export class KnexTable<Row extends object> {
 
   /** Also takes rows whose names a host's `postProcessResponse` has turned into camel case. */
   decode(stored: Stored): Row {
-    return Object.fromEntries(
-      this.#fields.map(([field, name, column]) => [
-        field,
-        column.decode(name in stored ? stored[name] : stored[field]),
-      ]),
-    ) as Row
+    const row: Record<string, unknown> = {}
+    for (const [field, name, column] of this.#fields) {
+      row[field] = column.decode(name in stored ? stored[name] : stored[field])
+    }
+    return row as Row
   }
 
   /** The query builder, for what the methods below do not say. */
@@ -146,9 +173,69 @@ export class KnexTable<Row extends object> {
 
   async insert(rows: Row | Row[]): Promise<void> {
     const list = Array.isArray(rows) ? rows : [rows]
+    if (list.length > 1 && dialectOf(this.db) === 'postgres') return this.#insertDocument(list)
     for (let start = 0; start < list.length; start += insertChunk) {
       const chunk = list.slice(start, start + insertChunk)
       await this.db(this.name).insert(chunk.map((row) => this.encode(row)))
+    }
+  }
+
+  /** PostgreSQL parses one document sooner than a parameter for each value of each row. */
+  async #insertDocument(rows: Row[]): Promise<void> {
+    const names = this.#fields.map(([, name]) => name)
+    for (let start = 0; start < rows.length; start += documentChunk) {
+      const document = documentOf(rows.slice(start, start + documentChunk).map((row) => this.encode(row)))
+      const columns = names.map(() => '??').join()
+      const insert = `insert into ?? (${columns}) select * from ${this.#recordset(names)}`
+      await this.db.raw(insert, [this.name, ...names, document])
+    }
+  }
+
+  /** A bound document as `r`, with these columns in this order. */
+  #recordset(names: readonly string[]): string {
+    const kinds = new Map(this.#fields.map(([, name, { kind }]) => [name, kind === 'text' ? 'text' : 'bigint']))
+    return `json_to_recordset(?::json) as r(${names.map((name) => `${name} ${kinds.get(name)}`).join()})`
+  }
+
+  /**
+   * Writes to each row its own values, in one statement for many; all patches have the same fields, and a key of ours.
+   * For rows that this transaction has locked.
+   */
+  async updateEach<Key extends keyof Row & string>(
+    key: Key,
+    patches: (Partial<Row> & Pick<Row, Key>)[],
+  ): Promise<void> {
+    for (let start = 0; start < patches.length; start += insertChunk) {
+      const rows = patches.slice(start, start + insertChunk).map((patch) => this.encode(patch as Partial<Row>))
+      const id = columnName(key)
+      const names = Object.keys(rows[0] ?? {}).filter((name) => name !== id)
+      await this.#updateRows(id, names, rows)
+    }
+  }
+
+  async #updateRows(id: string, names: string[], rows: Stored[]): Promise<void> {
+    const all = [id, ...names]
+    switch (dialectOf(this.db)) {
+      case 'postgres': {
+        const set = names.map((name) => `?? = r.${name}`).join()
+        const update = `update ?? set ${set} from ${this.#recordset(all)} where ??.?? = r.${id}`
+        return void (await this.db.raw(update, [this.name, ...names, documentOf(rows), this.name, id]))
+      }
+      case 'sqlite': {
+        const set = names.map((_, index) => `?? = r.value->>${index + 1}`).join()
+        const update = `update ?? set ${set} from json_each(?) as r where ??.?? = r.value->>0`
+        const document = JSON.stringify(rows.map((row) => all.map((name) => row[name])))
+        return void (await this.db.raw(update, [this.name, ...names, document, this.name, id]))
+      }
+      case 'mysql': {
+        const cases = `case ?? ${rows.map(() => 'when ? then ?').join(' ')} end`
+        const set = names.map((name) =>
+          this.db.raw(cases, [id, ...rows.flatMap((row) => [row[id], row[name]])] as string[]),
+        )
+        const changes = Object.fromEntries(names.map((name, index) => [name, set[index]]))
+        const ids = rows.map((row) => row[id] as string)
+        return void (await this.db(this.name).whereIn(id, ids).update(changes))
+      }
     }
   }
 
@@ -199,6 +286,12 @@ export class KnexTable<Row extends object> {
 
   async remove(where: Where<Row>): Promise<number> {
     return this.#narrow(this.db(this.name), where).delete()
+  }
+
+  /** Those whose field is one of these, in a statement that is the same for any number of them. */
+  async among(field: keyof Row & string, values: readonly string[], where: Narrow = (query) => query): Promise<Row[]> {
+    if (values.length === 0) return []
+    return this.all((query) => where(whereAmong(query, columnName(field), values)))
   }
 
   /** The newest first, by id: ids are time-sortable. */

@@ -71,8 +71,9 @@ export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOption
       return await work(bind(tx), tx)
     } catch (error) {
       // PostgreSQL takes no more statements, and would answer the host's COMMIT with a rollback that Knex calls a success.
-      if (dialect === 'postgres' && !isProblem(error)) await tx.rollback(error)
-      if (dialect === 'mysql' && endsMysqlTransaction(error)) await outermost(tx).rollback(error)
+      // Elsewhere a part of the work may have been written, which nobody may commit.
+      const gone = dialect === 'mysql' && endsMysqlTransaction(error)
+      if (!isProblem(error)) await (gone ? outermost(tx) : tx).rollback(error)
       throw error
     }
   }

@@ -58,7 +58,7 @@ export async function dueNow(
   now: number,
   { endpoints }: WebhooksStores,
 ): Promise<DeliveryPatch> {
-  if (found.leaseToken !== null && found.dueAt > now) throw webhooksErrors.delivery_in_flight()
+  if (found.leaseUntil !== null && found.leaseUntil > now) throw webhooksErrors.delivery_in_flight()
   const endpoint = await endpoints.get(found.tenantId, found.endpointId)
   if (!endpoint) throw webhooksErrors.endpoint_deleted()
   if (!endpoint.enabled) throw webhooksErrors.endpoint_disabled({ detail: 'Enable it before you send to it.' })

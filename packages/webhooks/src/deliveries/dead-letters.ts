@@ -28,7 +28,7 @@ export function createDeadLetters(deps: Pick<Deps, 'storage' | 'runtime' | 'emit
         requireDeadLetter(found)
         return dueNow(found, deps.runtime.clock.now(), stores)
       })
-      deps.wake()
+      deps.wake([delivery.endpointId])
       return delivery
     },
 

@@ -25,6 +25,7 @@ export const AttemptError = z.enum([
   'tls_failed',
   'malformed_response',
   'send_failed',
+  'transform_failed',
   'worker_stopped',
   'worker_lost',
 ])
@@ -54,10 +55,19 @@ export type StoredDelivery = Omit<Delivery, 'nextAttemptAt'> & {
   tenantId: string
   /** How many attempts of the retry schedule are used up; starts anew when somebody retries a delivery that ended. */
   step: number
-  /** When it may be claimed next; while it is leased, when the lease ends. */
+  /** When its next attempt is due. */
   dueAt: number
   /** The fencing token of whoever is sending it. Finishing takes this very token. */
   leaseToken: string | null
+  /** When the lease ends, and whoever claims it next takes it over. */
+  leaseUntil: number | null
+  /** How many leases of it ended in a row without a word of what came of it. */
+  lost: number
+  /** Whether it counts among what its endpoint may have in flight over all workers, while it is leased. */
+  counted: true | null
+  /** Goes out after those of the same endpoint and key with a lower `position`; null for no order. */
+  orderKey: string | null
+  position: number
 }
 
 /** One HTTP exchange. Bodies are cut at 16 KiB. */

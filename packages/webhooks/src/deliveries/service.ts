@@ -58,16 +58,20 @@ export function createDeliveries(deps: Pick<Deps, 'storage' | 'runtime' | 'emit'
       const delivery = await changeDelivery(deps, scope, id, 'delivery.retried', (found, stores) =>
         dueNow(found, clock.now(), stores),
       )
-      wake()
+      wake([delivery.endpointId])
       return delivery
     },
 
     cancel: (scope, id) =>
-      changeDelivery(deps, scope, id, 'delivery.canceled', (found) => {
-        if (found.status !== 'pending' && found.status !== 'held') {
-          throw webhooksErrors.delivery_ended({ detail: `It is ${found.status}.` })
+      changeDelivery(deps, scope, id, 'delivery.canceled', async (found, { deliveries }) => {
+        const { status, endpointId, orderKey, position } = found
+        if (status !== 'pending' && status !== 'held') {
+          throw webhooksErrors.delivery_ended({ detail: `It is ${status}.` })
         }
-        return { status: 'canceled', endedAt: clock.now() }
+        const now = clock.now()
+        // What waited behind it need not wait any longer.
+        if (orderKey !== null) await deliveries.moveBehind(endpointId, orderKey, position, now)
+        return { status: 'canceled', endedAt: now }
       }),
   }
 }

@@ -1,16 +1,23 @@
 import type { Slice } from '@org/core'
 import type { Attempt, DeliveryFilter, StoredDelivery } from './schema.js'
 
+/** An endpoint that has something pending, and when the earliest of it is due. */
+export interface Due {
+  endpointId: string
+  dueAt: number
+}
+
 /** What a worker asks for. */
 export interface ClaimRequest {
   now: number
-  /** Only what was due by then; `now` unless a drain must not chase what comes after it. */
+  /** Only what was due by then: `now`, unless a drain must not chase what comes after it. */
   dueBy: number
-  limit: number
-  /** How many of one endpoint's deliveries this worker may have in flight. */
-  perEndpoint: number
-  /** How many it has already, by endpoint. */
-  inFlight: ReadonlyMap<string, number>
+  /** How many at the most of which endpoint. */
+  rooms: ReadonlyMap<string, number>
+  /** The endpoints that keep an order: of those, only the first of each key is taken. */
+  ordered: ReadonlySet<string>
+  /** The endpoints whose leases are counted. */
+  counted: ReadonlySet<string>
   token: string
   leaseUntil: number
 }
@@ -21,6 +28,21 @@ export interface Claimed {
   /** As they were: what somebody had leased and never finished. */
   expired: StoredDelivery[]
 }
+
+/** Dead letters, or held deliveries as well, for jobs. */
+export interface SetAsideQuery {
+  tenantId: string
+  /** Null for all. */
+  endpointId: string | null
+  statuses: readonly ('dead_letter' | 'held')[]
+  /** Created in that time; null for no bound. `since` counts in, `until` does not. */
+  since: number | null
+  until: number | null
+  /** The highest id that is part of it. */
+  upTo: string
+}
+
+export type SetAside = Pick<StoredDelivery, 'id' | 'eventType' | 'createdAt'>
 
 export type DeliveryPatch = Partial<Omit<StoredDelivery, 'id' | 'tenantId'>>
 
@@ -37,14 +59,33 @@ export interface DeliveryStore {
   update(id: string, patch: DeliveryPatch): Promise<void>
   /** The same patch for many; for rows that this transaction has locked. */
   updateAll(ids: readonly string[], patch: DeliveryPatch): Promise<void>
-
-  /** Whether a claim would find anything. Takes no locks. */
-  anyDue(now: number): Promise<boolean>
+  /** Every endpoint that has something pending, also if it is leased. Its cost is by the endpoints, not by what they have. */
+  agenda(): Promise<Due[]>
   /**
-   * Leases what is pending, due and not leased, or whose lease has ended, the longest due first, and counts an attempt
-   * for each. Skips what others are claiming at the same time.
+   * Leases what is pending, due and not leased, or whose lease has ended, of each endpoint the longest due first, and
+   * counts an attempt for each. Skips what others are claiming at the same time.
    */
   claim(request: ClaimRequest): Promise<Claimed>
+  /** How many of these endpoints' deliveries are leased and counted, by endpoint. */
+  inFlight(endpointIds: readonly string[], now: number): Promise<Map<string, number>>
+  /** Writes to each row its own values; for rows that this transaction has locked. All patches have the same fields. */
+  updateEach(patches: (DeliveryPatch & { id: string })[]): Promise<void>
+  /** The last of what is pending or held in the order of a key; null if nothing is. */
+  lastInOrder(endpointId: string, orderKey: string): Promise<Pick<StoredDelivery, 'position' | 'dueAt'> | null>
+  /** Puts off, or brings forward, what is pending behind a place in the order of a key. */
+  moveBehind(endpointId: string, orderKey: string, position: number, dueAt: number): Promise<void>
+  /** Cancels what is pending or held of a message and not being sent. Answers what it canceled. */
+  cancelOf(messageIds: readonly string[], now: number): Promise<StoredDelivery[]>
+  /** In the order of their ids, without locks. */
+  setAside(query: SetAsideQuery, slice: Slice): Promise<SetAside[]>
+  /** Counts no further than the limit. */
+  countSetAside(query: SetAsideQuery, limit: number): Promise<number>
+  /** The highest id of a tenant, or of one endpoint; null if there is none. */
+  lastId(tenantId: string, endpointId: string | null): Promise<string | null>
+  /** What an endpoint has of these messages, without locks. */
+  idsTo(endpointId: string, messageIds: readonly string[]): Promise<string[]>
+  /** How many deliveries each message has. */
+  countOf(messageId: string): Promise<number>
 
   /** Makes what an endpoint's disabling held up due again. */
   releaseHeld(endpointId: string, now: number): Promise<void>

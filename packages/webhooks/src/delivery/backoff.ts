@@ -24,14 +24,19 @@ const maxRetryAfter = 24 * hour
 
 const jitter = 0.2
 
-const longestDelay = 365 * 24 * hour
+/** A year. */
+export const longestDelay = 365 * 24 * hour
+
+/** How many entries a schedule may have. */
+export const maxAttempts = 50
 
 /** @throws ProblemError `setup_error` for an empty schedule or a delay that is no whole number of milliseconds. */
 export function checkSchedule(schedule: readonly number[]): readonly number[] {
   const valid = (delay: number) => Number.isInteger(delay) && delay >= 0 && delay <= longestDelay
-  if (Array.isArray(schedule) && schedule.length > 0 && schedule.every(valid)) return schedule
+  if (Array.isArray(schedule) && schedule.length > 0 && schedule.length <= maxAttempts && schedule.every(valid))
+    return schedule
   throw coreErrors.setup_error({
-    detail: '`retry.scheduleMs` must list at least one delay, in whole milliseconds, none longer than a year.',
+    detail: '`retry.scheduleMs` must list 1 to 50 delays, in whole milliseconds, none longer than a year.',
   })
 }
 

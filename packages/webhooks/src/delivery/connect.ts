@@ -1,9 +1,12 @@
 /** Connections that only reach addresses which the guard allows. */
 import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns'
-import { isIP, type LookupFunction, type Socket } from 'node:net'
-import { rootCertificates } from 'node:tls'
-import { buildConnector, Client } from 'undici'
+import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net'
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
+import { buildConnector } from 'undici'
 import type { AddressGuard } from './address-guard.js'
+import { ProxyError, type ProxyServer, tunnel } from './proxy.js'
+
+type Protocol = 'http:' | 'https:'
 
 /** No address of the host may be reached. */
 export class ForbiddenAddress extends Error {
@@ -20,30 +23,122 @@ export interface ConnectOptions {
   guard: AddressGuard
   lookup: LookupFunction | undefined
   ca: string | Buffer | undefined
-  timeoutMs: number
+  proxy: ProxyServer | null
 }
 
 /**
- * A connector for undici. Node.js calls no `lookup` for IP literals, so they are judged on their own; of a name, only
- * the addresses that were judged are handed on to be connected to.
+ * Makes a connection that is ready for HTTP. Tells `reached` the judged address as soon as it goes there, so that it
+ * is known of what fails later, too. Ends what it has begun when the signal says so, and has no deadline of its own.
  */
-export function guardedConnector(options: ConnectOptions): buildConnector.connector {
-  const { guard, ca, timeoutMs } = options
-  const lookup = options.lookup ?? (systemLookup as LookupFunction)
-  const roots = ca === undefined ? {} : { ca: [...rootCertificates, ca.toString()] }
-  const connectorFor = (protocol: 'http:' | 'https:') =>
-    buildConnector({ ...roots, allowH2: false, timeout: timeoutMs, lookup: guardedLookup(lookup, guard, protocol) })
-  const connectors = { 'http:': connectorFor('http:'), 'https:': connectorFor('https:') }
+export type Dial = (target: buildConnector.Options, signal: AbortSignal, reached: Reached) => Promise<Socket>
 
-  return (target, callback) => {
+type Reached = (address: string | null) => void
+
+/**
+ * Node.js calls no `lookup` for IP literals, so they are judged on their own; of a name, only the addresses that were
+ * judged are connected to. TLS is spoken with the endpoint's own name, whichever way its address is reached.
+ */
+export function guardedDial(options: ConnectOptions): Dial {
+  const { guard, ca, proxy } = options
+  const lookup = options.lookup ?? (systemLookup as LookupFunction)
+  // Made once and late: it parses some 150 certificates.
+  let made: SecureContext | null = null
+  const context = () => {
+    made ??= createSecureContext(ca === undefined ? {} : { ca: [...rootCertificates, ca.toString()] })
+    return made
+  }
+  let connectTls: buildConnector.connector | null = null
+
+  async function reach(host: string, port: number, protocol: Protocol, signal: AbortSignal, reached: Reached) {
+    if (isIP(host) !== 0 && !guard.allows(host, protocol)) throw new ForbiddenAddress(host, [host])
+    const judged = guardedLookup(lookup, guard, protocol)
+    if (proxy) {
+      const addresses = isIP(host) === 0 ? await resolveAll(judged, host) : [host]
+      return throughProxy(proxy, addresses, port, context, signal, reached)
+    }
+    signal.throwIfAborted()
+    const socket = connectTcp({ host, port, lookup: judged, noDelay: true, keepAlive: true })
+    await once(socket, 'connect', signal)
+    reached(socket.remoteAddress ?? null)
+    return socket
+  }
+
+  return async (target, signal, reached) => {
     const protocol = target.protocol === 'http:' ? 'http:' : 'https:'
     const host = target.hostname.replace(/^\[|\]$/g, '')
-    if (isIP(host) !== 0 && !guard.allows(host, protocol)) return callback(new ForbiddenAddress(host, [host]), null)
-    connectors[protocol](target, callback)
+    const port = Number(target.port) || (protocol === 'http:' ? 80 : 443)
+    const socket = await reach(host, port, protocol, signal, reached)
+    if (protocol === 'http:') return socket
+    connectTls ??= buildConnector({ secureContext: context(), allowH2: false, timeout: 0 })
+    return secured(connectTls, target, socket, signal)
   }
 }
 
-function guardedLookup(lookup: LookupFunction, guard: AddressGuard, protocol: 'http:' | 'https:'): LookupFunction {
+/** One address after the other, until the proxy reaches one. */
+async function throughProxy(
+  proxy: ProxyServer,
+  addresses: string[],
+  port: number,
+  context: () => SecureContext,
+  signal: AbortSignal,
+  reached: Reached,
+): Promise<Socket> {
+  for (const [index, address] of addresses.entries()) {
+    reached(address)
+    try {
+      return await tunnel(proxy, address, port, context, signal)
+    } catch (error) {
+      const last = index === addresses.length - 1
+      if (last || !(error instanceof ProxyError && error.unreached)) throw error
+    }
+  }
+  throw new ProxyError('There is no address to connect to.')
+}
+
+function once(socket: Socket, event: 'connect', signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => socket.destroy(signal.reason as Error)
+    signal.addEventListener('abort', stop, { once: true })
+    socket.once(event, () => {
+      signal.removeEventListener('abort', stop)
+      resolve()
+    })
+    socket.on('error', reject) // stays, so that no later error of the socket is one that nobody hears
+  })
+}
+
+function secured(
+  connectTls: buildConnector.connector,
+  target: buildConnector.Options,
+  raw: Socket,
+  signal: AbortSignal,
+): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      raw.destroy()
+      reject(signal.reason)
+    }
+    if (signal.aborted) return stop()
+    signal.addEventListener('abort', stop, { once: true })
+    connectTls({ ...target, httpSocket: raw }, (error, socket) => {
+      signal.removeEventListener('abort', stop)
+      if (error) raw.destroy()
+      if (error) reject(error)
+      else resolve(socket)
+    })
+  })
+}
+
+function resolveAll(lookup: LookupFunction, host: string): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    lookup(host, { all: true }, (error, found) => {
+      if (error) reject(error)
+      else resolve((found as LookupAddress[]).map(({ address }) => address))
+    })
+  })
+}
+
+function guardedLookup(lookup: LookupFunction, guard: AddressGuard, protocol: Protocol): LookupFunction {
   return (hostname, options: LookupOptions, callback) => {
     lookup(hostname, { ...options, all: true }, (error, found, family) => {
       if (error) return callback(error, '', undefined)
@@ -51,6 +146,10 @@ function guardedLookup(lookup: LookupFunction, guard: AddressGuard, protocol: 'h
         typeof found === 'string' ? [{ address: found, family: family ?? isIP(found) }] : found
       const allowed = all.filter(({ address }) => guard.allows(address, protocol))
       const [first] = allowed
+      if (all.length === 0) {
+        const empty = Object.assign(new Error(`${hostname} has no address`), { code: 'ENODATA' })
+        return callback(empty, '', undefined)
+      }
       if (!first) {
         const addresses = all.map(({ address }) => address)
         return callback(new ForbiddenAddress(hostname, addresses), '', undefined)
@@ -58,37 +157,5 @@ function guardedLookup(lookup: LookupFunction, guard: AddressGuard, protocol: 'h
       if (options.all) callback(null, allowed)
       else callback(null, first.address, first.family)
     })
-  }
-}
-
-/** Where an exchange learns which address it went to. */
-export interface Route {
-  address: string | null
-}
-
-/** One connection at a time, and the address it goes to. Travels as the request's `opaque`. */
-export class TracedClient extends Client {
-  readonly #route: Route
-
-  constructor(origin: string | URL, options: Client.Options, connect: buildConnector.connector) {
-    const route: Route = { address: null }
-    super(origin, {
-      ...options,
-      connect: (target, callback) => {
-        const connected: buildConnector.Callback = (...[error, socket]) => {
-          route.address = (socket as Socket | null)?.remoteAddress ?? null
-          if (error) callback(error, null)
-          else callback(null, socket)
-        }
-        connect(target, connected)
-      },
-    })
-    this.#route = route
-  }
-
-  override dispatch(...[options, handler]: Parameters<Client['dispatch']>): boolean {
-    const { opaque } = options as { opaque?: { route: Route } }
-    if (opaque) opaque.route = this.#route
-    return super.dispatch(options, handler)
   }
 }

@@ -2,11 +2,17 @@
 import { parse } from '@org/core'
 import type { z } from 'zod'
 import type { Deps } from '../deps.js'
+import { maxEndpointTimeoutMs } from '../endpoints/schema.js'
+import type { FanOut } from '../messages/fan-out.js'
+import { watchSender } from '../telemetry/worker.js'
+import { createAttempting, type Result } from './attempt.js'
+import { Claimer } from './claimer.js'
 import { createEngine } from './engine.js'
 import { createFinish } from './finish.js'
+import { createOutgoing } from './outgoing.js'
 import { Pump } from './pump.js'
 import { WorkerOptions } from './schema.js'
-import { checkTimeout, createSender, defaultTimeoutMs } from './sender.js'
+import { checkNetwork, createSender, defaultTimeoutMs } from './sender.js'
 import { Signal } from './signal.js'
 import { runWorker, type Worker } from './worker.js'
 
@@ -30,8 +36,21 @@ export interface Dispatcher {
    * @throws ProblemError `invalid_input` for an option that is not one.
    */
   startWorker(options?: WorkerOptions): Worker
-  /** Delivers all that is due now, each once (again only if its next attempt is due now too), and returns. */
+  /**
+   * Delivers all that is due now, each once (again only if its next attempt is due now too), and returns. It also tries
+   * endpoints that a worker leaves alone because they keep failing; rate limits hold.
+   */
   drain(): Promise<Drained>
+}
+
+/** What workers do besides. */
+export interface Besides {
+  /** Does a turn of a job; answers whether there was any. */
+  jobs: () => Promise<boolean>
+  /** Does a part of what has no hurry, which a drain leaves alone; answers whether there was any. */
+  idle: () => Promise<boolean>
+  /** Hears of what was written. */
+  onFinished: (results: readonly Result[]) => void
 }
 
 /**
@@ -39,40 +58,83 @@ export interface Dispatcher {
  *
  * @throws ProblemError `setup_error` for a deadline that cannot be one.
  */
-export function createDispatcher(deps: Deps, wakeUps: Set<() => void>): Dispatcher {
-  const { storage, runtime, schedule, network, guard } = deps
+export function createDispatcher(
+  deps: Deps,
+  fanOut: FanOut,
+  wakeUps: Set<(endpointIds: readonly string[]) => void>,
+  besides: Besides,
+): Dispatcher {
+  const { storage, runtime, network, guard } = deps
   const { clock, logger } = runtime
-  const { lookup, ca } = network
-  const timeoutMs = checkTimeout(network.timeoutMs ?? defaultTimeoutMs)
-  const engine = createEngine({ storage, runtime, schedule, timeoutMs })
+  checkNetwork(network)
+  const { timeoutMs = defaultTimeoutMs } = network
+  const engine = createEngine({ storage, runtime }, timeoutMs)
+  const attempting = createAttempting(deps, createOutgoing(deps), timeoutMs)
   const finish = createFinish(deps)
+  /** Neither keeps the other waiting for longer than a part. */
+  const chore = async () => {
+    const fannedOut = await fanOut.goOn()
+    return (await besides.jobs()) || fannedOut
+  }
+  const workerChore = async () => (await chore()) || (await besides.idle())
+  const probe = () => storage.read(({ deliveries }) => deliveries.agenda())
 
-  function assemble(limits: z.output<typeof WorkerOptions>) {
-    const signal = new Signal()
-    const sender = createSender({ guard, lookup, ca, timeoutMs, clock })
+  function assemble(limits: z.output<typeof WorkerOptions>, heedCircuits: boolean) {
     const { concurrency, maxInFlightPerEndpoint: perEndpoint } = limits
-    return { signal, sender, pump: new Pump({ engine, finish, sender, logger, signal, concurrency, perEndpoint }) }
+    const signals = { room: new Signal(), ended: new Signal() }
+    const { lookup, ca, proxy, maxConnectionsPerOrigin } = network
+    const longest = Math.max(timeoutMs, maxEndpointTimeoutMs)
+    const watched = watchSender(
+      createSender({ guard, lookup, ca, proxy, maxConnectionsPerOrigin, timeoutMs: longest, clock }),
+    )
+    const { sender } = watched
+    const pump: Pump = new Pump({
+      attempting,
+      finish,
+      sender,
+      logger,
+      probe,
+      concurrency,
+      perEndpoint,
+      onEnd() {
+        signals.ended.notify()
+        if (pump.free >= concurrency) signals.room.notify()
+      },
+      onFinished(results) {
+        claimer.noteFinished(results)
+        watched.finished(results)
+        besides.onFinished(results)
+      },
+    })
+    const claimer = new Claimer({ storage, engine, pump, clock, heedCircuits })
+    return { signals, sender, pump, claimer }
   }
 
   return {
     startWorker(options = {}) {
       const parsed = parse(WorkerOptions, options)
-      const anyDue = () => storage.read(({ deliveries }) => deliveries.anyDue(clock.now()))
-      return runWorker({ ...assemble(parsed), anyDue, pollMs: parsed.pollMs, clock, logger }, wakeUps)
+      const { concurrency, pollMs } = parsed
+      return runWorker(
+        { ...assemble(parsed, true), chore: workerChore, probe, concurrency, pollMs, clock, logger },
+        wakeUps,
+      )
     },
 
     async drain() {
-      const { signal, sender, pump } = assemble(parse(WorkerOptions, {}))
+      const { signals, sender, pump, claimer } = assemble(parse(WorkerOptions, {}), false)
       const dueBy = clock.now()
       try {
         for (;;) {
+          while (await chore()) {}
+          await claimer.refresh()
+          while (await claimer.claim(dueBy)) {}
+          if (pump.isIdle) break
+          if (pump.ended === 0) await signals.ended.wait()
           await pump.flush()
-          const claimed = await pump.claim(dueBy)
-          if (claimed === 0 && pump.isIdle) break
-          if (claimed === 0) await signal.wait()
         }
       } finally {
-        while (pump.isSending) await signal.wait()
+        pump.release(clock.now())
+        while (pump.isSending) await signals.ended.wait()
         await sender.close()
       }
       const { delivered, retry, dead_letter, held, canceled } = pump.counts

@@ -3,9 +3,11 @@ import { systemActor, type Tx } from '@org/core'
 import type { StoredDelivery } from '../deliveries/schema.js'
 import type { DeliveryPatch } from '../deliveries/store.js'
 import type { Deps } from '../deps.js'
-import { type HeldEndpoint, settleDisabled } from '../endpoints/settle-disabled.js'
+import { settleDisabled } from '../endpoints/settle-disabled.js'
+import { settleHealth } from '../endpoints/settle-health.js'
+import { statsOf } from '../stats/tally.js'
 import type { WebhooksStores } from '../storage/port.js'
-import type { Outcome, Result } from './engine.js'
+import type { Outcome, Result } from './attempt.js'
 
 /** What was finished, by what became of it; `fenced` are those whose lease somebody else had taken over. */
 export type FinishCounts = Record<Outcome['kind'] | 'fenced', number>
@@ -17,18 +19,17 @@ export function noCounts(): FinishCounts {
 /** Writes results in one transaction, all or none. */
 export type Finish = (results: readonly Result[]) => Promise<FinishCounts>
 
-export function createFinish(deps: Pick<Deps, 'storage' | 'runtime' | 'emit'>): Finish {
-  const { storage, runtime, emit } = deps
-  return (results) =>
-    storage.run(async (stores, tx) => {
+export function createFinish(deps: Pick<Deps, 'storage' | 'runtime' | 'emit' | 'onEndpointDisabled'>): Finish {
+  const { storage, runtime, emit, onEndpointDisabled } = deps
+  return async (results) => {
+    const { counts, newlyDisabled } = await storage.run(async (stores, tx) => {
       const counts = noCounts()
       const now = runtime.clock.now()
-      // Endpoints are locked before deliveries, as everywhere.
-      const disabled = await settleDisabled(deps, stores, heldEndpoints(results), tx)
-      const rows = new Map(
-        (await stores.deliveries.lockAll(results.map(({ job }) => job.delivery.id))).map((row) => [row.id, row]),
-      )
-      const patches: [id: string, patch: DeliveryPatch][] = []
+      // Endpoints are locked before their health, and that before deliveries, as everywhere.
+      const settled = await settleDisabled(deps, stores, results, now, tx)
+      await settleHealth(stores, results, now)
+      const rows = await lockRows(stores, results)
+      const patches: Patch[] = []
       const kept: Result[] = []
       for (const result of results) {
         const row = rows.get(result.job.delivery.id)
@@ -36,16 +37,24 @@ export function createFinish(deps: Pick<Deps, 'storage' | 'runtime' | 'emit'>): 
           counts.fenced++
           continue
         }
-        const patch = patchFor(row, result, now, disabled)
-        patches.push([row.id, patch])
+        const patch = patchFor(row, result, now, settled.disabled)
+        patches.push(patch)
         kept.push(result)
         counts[result.outcome.kind]++
-        if (patch.status === 'dead_letter') await announce({ ...row, ...patch }, tx)
+        if (patch.status === 'dead_letter' && row.status === 'pending') await announce({ ...row, ...patch }, tx)
+        await keepOrder(stores, row, patch, now)
       }
-      await write(stores, patches)
-      await stores.deliveries.insertAttempts(kept.flatMap(({ attempt }) => attempt ?? []))
-      return counts
+      const counted = kept.filter(({ job }) => job.delivery.counted).map(({ job }) => job.delivery.id)
+      await write(stores, patches, counted)
+      const attempts = kept.flatMap(({ attempt }) => attempt ?? [])
+      if (attempts.length > 0) await stores.deliveries.insertAttempts(attempts)
+      // Last, since all workers add to the same few rows: whoever waits for one waits for a commit alone.
+      await stores.stats.add(statsOf(kept, now))
+      return { counts, newlyDisabled: settled.newlyDisabled }
     })
+    for (const endpoint of newlyDisabled) onEndpointDisabled(endpoint)
+    return counts
+  }
 
   function announce(row: StoredDelivery, tx: Tx): Promise<void> {
     const { id, messageId, endpointId, eventType, attempts, lastStatus, lastError } = row
@@ -55,56 +64,118 @@ export function createFinish(deps: Pick<Deps, 'storage' | 'runtime' | 'emit'>): 
   }
 }
 
-function heldEndpoints(results: readonly Result[]): Map<string, HeldEndpoint> {
-  const found = new Map<string, HeldEndpoint>()
-  for (const { job, outcome } of results) {
-    if (outcome.kind !== 'held') continue
-    const { endpointId, tenantId } = job.delivery
-    const gone = outcome.gone ? (job.endpoint?.url ?? null) : null
-    found.set(endpointId, { tenantId, gone: gone ?? found.get(endpointId)?.gone ?? null })
-  }
-  return found
+async function lockRows(
+  { deliveries }: WebhooksStores,
+  results: readonly Result[],
+): Promise<Map<string, StoredDelivery>> {
+  const rows = await deliveries.lockAll(results.map(({ job }) => job.delivery.id))
+  return new Map(rows.map((row) => [row.id, row]))
 }
+
+type Patch = Required<
+  Pick<
+    StoredDelivery,
+    | 'id'
+    | 'status'
+    | 'attempts'
+    | 'step'
+    | 'dueAt'
+    | 'leaseToken'
+    | 'leaseUntil'
+    | 'lost'
+    | 'lastStatus'
+    | 'lastError'
+    | 'endedAt'
+  >
+>
 
 function patchFor(
   row: StoredDelivery,
   { outcome, attempt, job }: Result,
   now: number,
   disabled: ReadonlySet<string>,
-): DeliveryPatch {
-  const answered = attempt && { lastStatus: attempt.status, lastError: attempt.error }
-  // Nothing was sent, so nothing counts.
-  const uncounted = attempt ? {} : { attempts: row.attempts - 1, step: row.step - 1 }
-  const patch: DeliveryPatch = { leaseToken: null, ...answered, ...uncounted }
+): Patch {
+  const { id, status, attempts, step, dueAt, lastStatus, lastError, endedAt } = row
+  const patch: Patch = {
+    id,
+    status,
+    attempts,
+    step,
+    dueAt,
+    leaseToken: null,
+    leaseUntil: null,
+    lost: 0,
+    lastStatus,
+    lastError,
+    endedAt,
+  }
+  if (attempt) {
+    patch.lastStatus = attempt.status
+    patch.lastError = attempt.error
+  } else {
+    // Nothing was sent, so nothing counts.
+    patch.attempts--
+    patch.step--
+  }
   if (outcome.kind === 'delivered') return { ...patch, status: 'delivered', endedAt: now }
   // Somebody canceled it while it was being sent.
-  if (row.status !== 'pending') return patch
+  if (status !== 'pending') return patch
+  const unused = step - 1
   switch (outcome.kind) {
     case 'retry':
       return { ...patch, dueAt: outcome.dueAt }
     case 'released':
-      return { ...patch, dueAt: now, step: row.step - 1 }
+      return { ...patch, dueAt: outcome.dueAt, step: unused }
     case 'held':
       // No step of the schedule is used up: it is to be sent when the endpoint is enabled, or already was again.
-      return {
-        ...patch,
-        step: row.step - 1,
-        ...(disabled.has(job.delivery.endpointId) ? { status: 'held' } : { dueAt: now }),
-      }
+      return disabled.has(job.delivery.endpointId)
+        ? { ...patch, step: unused, status: 'held' }
+        : { ...patch, step: unused, dueAt: now }
     case 'dead_letter':
     case 'canceled':
       return { ...patch, status: outcome.kind, endedAt: now }
   }
 }
 
-/** One statement for each distinct patch: most deliveries of a batch end alike. */
-async function write({ deliveries }: WebhooksStores, patches: [id: string, patch: DeliveryPatch][]): Promise<void> {
-  const groups = new Map<string, { ids: string[]; patch: DeliveryPatch }>()
-  for (const [id, patch] of patches) {
-    const key = JSON.stringify(patch)
-    const group = groups.get(key)
-    if (group) group.ids.push(id)
-    else groups.set(key, { ids: [id], patch })
+/** Those behind a delivery that has to wait wait as long, so that no claim looks at each of them in between. */
+async function keepOrder(
+  { deliveries }: WebhooksStores,
+  row: StoredDelivery,
+  patch: Patch,
+  now: number,
+): Promise<void> {
+  const { endpointId, orderKey, position } = row
+  if (orderKey === null || row.status !== 'pending') return
+  if (patch.status === 'pending') await deliveries.moveBehind(endpointId, orderKey, position, patch.dueAt)
+  else if (patch.status !== 'delivered' || row.attempts > 1) {
+    await deliveries.moveBehind(endpointId, orderKey, position, now)
   }
-  for (const { ids, patch } of groups.values()) await deliveries.updateAll(ids, patch)
+}
+
+/** One statement for all that ended alike, which most of a batch do, and one for the others. */
+async function write(
+  { deliveries }: WebhooksStores,
+  patches: readonly Patch[],
+  counted: readonly string[],
+): Promise<void> {
+  const alike = new Map<string, { ids: string[]; patch: DeliveryPatch }>()
+  const others: Patch[] = []
+  for (const patch of patches) {
+    if (patch.status !== 'delivered') {
+      others.push(patch)
+      continue
+    }
+    const { status, leaseToken, leaseUntil, lost, lastStatus, lastError, endedAt } = patch
+    const key = String(lastStatus)
+    const group = alike.get(key)
+    if (group) group.ids.push(patch.id)
+    else
+      alike.set(key, {
+        ids: [patch.id],
+        patch: { status, leaseToken, leaseUntil, lost, lastStatus, lastError, endedAt },
+      })
+  }
+  for (const { ids, patch } of alike.values()) await deliveries.updateAll(ids, patch)
+  if (others.length > 0) await deliveries.updateEach(others)
+  if (counted.length > 0) await deliveries.updateAll(counted, { counted: null })
 }

@@ -1,9 +1,9 @@
 /** Keeps a bounded number of sends going, and gathers what came of them to be written together. */
 import type { Logger } from '@org/core'
-import type { Engine, Job, Result } from './engine.js'
+import type { Attempting, Result } from './attempt.js'
+import type { Job } from './engine.js'
 import { type Finish, type FinishCounts, noCounts } from './finish.js'
 import type { Sender } from './sender.js'
-import type { Signal } from './signal.js'
 
 export interface PumpLimits {
   /** How many deliveries are sent at once. */
@@ -13,67 +13,122 @@ export interface PumpLimits {
 }
 
 export interface PumpOptions extends PumpLimits {
-  engine: Engine
+  attempting: Attempting
   finish: Finish
   sender: Sender
   logger: Logger
-  /** Notified whenever a send ends. */
-  signal: Signal
+  /** Throws if the storage cannot be reached. */
+  probe: () => Promise<unknown>
+  /** Called whenever a send ends. */
+  onEnd: () => void
+  /** Called with what was written. */
+  onFinished: (results: readonly Result[]) => void
 }
+
+/** How many times as much as is sent at once is claimed, so that nothing waits for the database, which likes many. */
+const claimAhead = 4
+
+/** The most that one transaction finishes. */
+const maxFlush = 500
 
 export class Pump {
   readonly counts: FinishCounts = noCounts()
   readonly #options: PumpOptions
-  readonly #perEndpoint = new Map<string, number>()
+  /** Claimed and not begun, by endpoint; whoever was served last stands last. */
+  readonly #waiting = new Map<string, Job[]>()
+  readonly #sendingOf = new Map<string, number>()
+  #waitingCount = 0
+  #sending = 0
   #results: Result[] = []
   /** Those that the last flush could not write. */
   #refused: readonly Result[] = []
-  #sending = 0
 
   constructor(options: PumpOptions) {
     this.#options = options
   }
 
-  get isFull(): boolean {
-    return this.#sending >= this.#options.concurrency
+  /** How many more may be claimed. */
+  get free(): number {
+    return this.#options.concurrency * claimAhead - this.#sending - this.#waitingCount
+  }
+
+  /** How many more of one endpoint may be. */
+  freeOf(endpointId: string): number {
+    const waiting = this.#waiting.get(endpointId)?.length ?? 0
+    return this.#options.perEndpoint * claimAhead - (this.#sendingOf.get(endpointId) ?? 0) - waiting
   }
 
   get isIdle(): boolean {
-    return this.#sending === 0 && this.#results.length === 0
+    return this.#sending === 0 && this.#waitingCount === 0 && this.#results.length === 0
   }
 
   get isSending(): boolean {
     return this.#sending > 0
   }
 
-  /** Claims as much as there is room for and begins to send it. Answers how much that was. */
-  async claim(dueBy?: number): Promise<number> {
-    const { engine, concurrency, perEndpoint } = this.#options
-    const limit = concurrency - this.#sending
-    if (limit <= 0) return 0
-    const request = { limit, perEndpoint, inFlight: this.#perEndpoint }
-    const jobs = await engine.claim(dueBy === undefined ? request : { ...request, dueBy })
-    for (const job of jobs) void this.#send(job)
-    return jobs.length
+  /** How many ended and are not written yet. */
+  get ended(): number {
+    return this.#results.length
+  }
+
+  /** Sends them as soon as there is a place. */
+  take(jobs: readonly Job[]): void {
+    for (const job of jobs) {
+      const { endpointId } = job.delivery
+      const waiting = this.#waiting.get(endpointId)
+      if (waiting) waiting.push(job)
+      else this.#waiting.set(endpointId, [job])
+    }
+    this.#waitingCount += jobs.length
+    this.#fill()
+  }
+
+  /** Gives back what was claimed and not begun, to be claimed by whoever comes next. */
+  release(now: number): void {
+    for (const jobs of this.#waiting.values()) {
+      for (const job of jobs) this.#results.push({ job, outcome: { kind: 'released', dueAt: now }, attempt: null })
+    }
+    this.#waiting.clear()
+    this.#waitingCount = 0
+  }
+
+  #fill(): void {
+    while (this.#sending < this.#options.concurrency) {
+      const job = this.#next()
+      if (!job) return
+      void this.#send(job)
+    }
+  }
+
+  #next(): Job | undefined {
+    for (const [endpointId, jobs] of this.#waiting) {
+      if ((this.#sendingOf.get(endpointId) ?? 0) >= this.#options.perEndpoint) continue
+      const job = jobs.shift()
+      this.#waiting.delete(endpointId)
+      if (jobs.length > 0) this.#waiting.set(endpointId, jobs)
+      this.#waitingCount--
+      return job
+    }
+    return undefined
   }
 
   async #send(job: Job): Promise<void> {
-    const { engine, sender, logger, signal } = this.#options
+    const { attempting, sender, logger, onEnd } = this.#options
     const { endpointId } = job.delivery
     this.#sending++
-    this.#perEndpoint.set(endpointId, (this.#perEndpoint.get(endpointId) ?? 0) + 1)
+    this.#sendingOf.set(endpointId, (this.#sendingOf.get(endpointId) ?? 0) + 1)
     try {
-      const result = await engine.attempt(job, sender)
-      if (result) this.#results.push(result)
+      this.#results.push(await attempting(job, sender))
     } catch (error) {
       // The lease ends by itself, and the next claim tries again.
       logger.error('A webhook delivery could not be attempted', { deliveryId: job.delivery.id, error })
     } finally {
       this.#sending--
-      const left = (this.#perEndpoint.get(endpointId) ?? 1) - 1
-      if (left > 0) this.#perEndpoint.set(endpointId, left)
-      else this.#perEndpoint.delete(endpointId)
-      signal.notify()
+      const left = (this.#sendingOf.get(endpointId) ?? 1) - 1
+      if (left > 0) this.#sendingOf.set(endpointId, left)
+      else this.#sendingOf.delete(endpointId)
+      this.#fill()
+      onEnd()
     }
   }
 
@@ -81,23 +136,31 @@ export class Pump {
    * Writes what ended since the last time. When that fails, each result is tried on its own, so that one which cannot
    * be written (a sink may refuse it) does not hold up the others: it is left to the end of its lease.
    *
-   * @throws if nothing could be written; the results then wait for the next flush.
+   * @throws if the storage is away, or nothing could be written; the results then wait for the next flush.
    */
   async flush(): Promise<void> {
-    const results = this.#results
+    const results = this.#results.splice(0, maxFlush)
     if (results.length === 0) return
-    this.#results = []
+    const left = new Set(results)
     try {
-      this.#add(await this.#options.finish(results))
+      await this.#write(results)
     } catch (error) {
-      const failed = results.length > 1 ? await this.#flushOneByOne(results) : results
-      if (failed.length === results.length) {
-        this.#results.push(...results)
+      try {
+        const failed = results.length > 1 ? await this.#flushOneByOne(left) : results
+        if (failed.length === results.length) throw error
+        this.#report(failed, error)
+      } catch (reason) {
+        this.#results.push(...left)
         this.#refused = results
-        throw error
+        throw reason
       }
-      this.#report(failed, error)
     }
+  }
+
+  async #write(results: readonly Result[]): Promise<void> {
+    const counts = await this.#options.finish(results)
+    for (const kind of Object.keys(counts) as (keyof FinishCounts)[]) this.counts[kind] += counts[kind]
+    this.#options.onFinished(results)
   }
 
   /** Gives up on what the last flush could not write: the end of its lease makes it due again. */
@@ -113,13 +176,16 @@ export class Pump {
     this.#options.logger.error('Webhook deliveries could not be finished', { deliveryIds, error })
   }
 
-  /** Answers those that failed. */
-  async #flushOneByOne(results: Result[]): Promise<Result[]> {
+  /** Answers those that failed, and takes the others out of `left`. @throws if the storage is away. */
+  async #flushOneByOne(left: Set<Result>): Promise<Result[]> {
     const failed: Result[] = []
-    for (const result of results) {
+    await this.#options.probe()
+    for (const result of [...left]) {
       try {
-        this.#add(await this.#options.finish([result]))
+        await this.#write([result])
+        left.delete(result)
       } catch {
+        await this.#options.probe()
         failed.push(result)
       }
     }
@@ -129,9 +195,5 @@ export class Pump {
   /** Gives up on results whose lease has ended: others have claimed them, or will. */
   dropExpired(now: number): void {
     this.#results = this.#results.filter(({ job }) => job.leaseUntil > now)
-  }
-
-  #add(counts: FinishCounts): void {
-    for (const kind of Object.keys(counts) as (keyof FinishCounts)[]) this.counts[kind] += counts[kind]
   }
 }

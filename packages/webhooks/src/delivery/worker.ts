@@ -1,5 +1,6 @@
 /** Delivers until it is told to stop. Polling is the truth; a wake-up only makes it sooner. */
 import { type Clock, coreErrors, type Logger } from '@org/core'
+import type { Claimer } from './claimer.js'
 import type { Pump } from './pump.js'
 import type { Sender } from './sender.js'
 import { Signal } from './signal.js'
@@ -15,19 +16,32 @@ export interface Worker {
   stop(options?: { graceMs?: number }): Promise<void>
 }
 
+/** What tells a worker to look: that it has room, that something ended, that something was published. */
+export interface WorkerSignals {
+  room: Signal
+  ended: Signal
+}
+
 export interface WorkerParts {
   pump: Pump
   sender: Sender
-  /** Notified when a send ends and when something is published. */
-  signal: Signal
-  anyDue: () => Promise<boolean>
+  claimer: Claimer
+  signals: WorkerSignals
+  /** Does a part of what is to be done besides sending; answers whether there was any. */
+  chore: () => Promise<boolean>
+  /** Throws if the storage cannot be read. */
+  probe: () => Promise<unknown>
+  concurrency: number
   pollMs: number
   clock: Clock
   logger: Logger
 }
 
 /** What an idle worker waits first, in milliseconds; each further wait is twice as long, up to `pollMs`. */
-const shortestWait = 10
+const shortestWait = 2
+
+/** How long what ended waits for company, so that many are written together, in milliseconds. */
+const lingerMs = 10
 
 const shortestBackoff = 100
 const longestBackoff = 30_000
@@ -41,46 +55,24 @@ const stopFlushes = 5
 /** The longest that a timer waits; beyond it fires at once. */
 const maxTimer = 2 ** 31 - 1
 
-export function runWorker(parts: WorkerParts, wakeUps: Set<() => void>): Worker {
-  const { pump, sender, signal, anyDue, pollMs, clock, logger } = parts
+export function runWorker(parts: WorkerParts, wakeUps: Set<(endpointIds: readonly string[]) => void>): Worker {
+  const { pump, sender, claimer, signals, chore, probe, concurrency, pollMs, clock, logger } = parts
   const stopped = new Signal()
+  const woken = new Signal()
   let stopping = false
   let wait = shortestWait
   let refusals = 0
 
-  const wake = () => {
+  const wake = (endpointIds: readonly string[]) => {
     wait = shortestWait
-    signal.notify()
+    for (const id of endpointIds) claimer.agenda.note(id, clock.now())
+    signals.room.notify()
+    woken.notify()
   }
   wakeUps.add(wake)
 
-  /** A result that cannot be written, because a sink refuses it, must not keep the worker from everybody else's. */
-  async function flush(): Promise<void> {
-    try {
-      await pump.flush()
-      refusals = 0
-    } catch (error) {
-      await anyDue() // throws if it is the storage that fails
-      if (++refusals < maxRefusals) throw error
-      refusals = 0
-      pump.leave(error)
-    }
-  }
-
-  async function turn(): Promise<void> {
-    await flush()
-    const claimed = pump.isFull || !(await anyDue()) ? 0 : await pump.claim()
-    if (claimed > 0) {
-      wait = shortestWait
-      return
-    }
-    if (stopping) return
-    if (pump.isFull) return signal.wait()
-    await signal.wait(wait)
-    wait = Math.min(wait * 2, pollMs)
-  }
-
-  async function run(): Promise<void> {
+  /** Does `turn` again and again; a failure is logged and tried again for ever. */
+  async function loop(turn: () => Promise<void>): Promise<void> {
     for (let failures = 0; !stopping; ) {
       try {
         await turn()
@@ -90,15 +82,57 @@ export function runWorker(parts: WorkerParts, wakeUps: Set<() => void>): Worker 
         logger.error('The webhooks worker failed and goes on', { error, nextTryInMs: backoff })
         pump.dropExpired(clock.now())
         await stopped.wait(backoff)
+        if (stopping) stopped.notify()
       }
     }
   }
 
+  async function claimTurn(): Promise<void> {
+    // Few at a time would cost as much as many.
+    if (pump.free < concurrency) return signals.room.wait(pollMs)
+    if (claimer.isStale) await claimer.refresh()
+    if (stopping) return
+    const claimed = await claimer.claim(clock.now())
+    if (claimed !== null && claimed > 0) {
+      wait = shortestWait
+      return
+    }
+    if (claimed === 0) return
+    await signals.room.wait(wait)
+    wait = Math.min(wait * 2, pollMs)
+    if (!stopping) await claimer.refresh()
+  }
+
+  async function finishTurn(): Promise<void> {
+    if (pump.ended === 0) return signals.ended.wait()
+    if (pump.ended < concurrency / 2 && !stopping) await new Promise((resolve) => setTimeout(resolve, lingerMs))
+    await flush()
+  }
+
+  /** A result that cannot be written, because a sink refuses it, must not keep the worker from everybody else's. */
+  async function flush(): Promise<void> {
+    try {
+      await pump.flush()
+      refusals = 0
+    } catch (error) {
+      await probe()
+      if (++refusals < maxRefusals) throw error
+      refusals = 0
+      pump.leave(error)
+    }
+  }
+
+  async function choreTurn(): Promise<void> {
+    while (!stopping && (await chore())) {}
+    await woken.wait(pollMs)
+  }
+
   async function finishUp(): Promise<void> {
+    pump.release(clock.now())
     for (let failures = 0; !pump.isIdle; ) {
       try {
         await pump.flush()
-        if (pump.isSending) await signal.wait()
+        if (pump.isSending) await signals.ended.wait()
       } catch (error) {
         logger.error('The webhooks worker could not write its last results', { error })
         if (++failures >= stopFlushes && !pump.isSending) return
@@ -107,14 +141,13 @@ export function runWorker(parts: WorkerParts, wakeUps: Set<() => void>): Worker 
     }
   }
 
-  const running = run()
+  const running = Promise.all([loop(claimTurn), loop(finishTurn), loop(choreTurn)])
   let ended: Promise<void> | undefined
 
   async function end(): Promise<void> {
     stopping = true
     wakeUps.delete(wake)
-    signal.notify()
-    stopped.notify()
+    for (const signal of [signals.room, signals.ended, woken, stopped]) signal.notify()
     await running
     await finishUp()
     await sender.close()

@@ -1,5 +1,8 @@
 import { IdParams, PageQuery, pageOf, type Route, route } from '@org/core'
 import { webhooksErrors } from '../errors.js'
+import { EndpointStatsView, StatsParams } from '../stats/schema.js'
+import type { Stats } from '../stats/service.js'
+import type { Challenges } from './challenge.js'
 import {
   CreateEndpoint,
   EndpointView,
@@ -11,7 +14,7 @@ import {
 } from './schema.js'
 import type { Endpoints } from './service.js'
 
-export function endpointRoutes(endpoints: Endpoints): Route[] {
+export function endpointRoutes(endpoints: Endpoints & Challenges & Stats): Route[] {
   return [
     route({
       id: 'webhooks.listEndpoints',
@@ -47,6 +50,18 @@ export function endpointRoutes(endpoints: Endpoints): Route[] {
       handler: ({ params: { id } }, ctx) => endpoints.get(ctx, id),
     }),
     route({
+      id: 'webhooks.getEndpointStats',
+      method: 'GET',
+      path: '/endpoints/:id/stats',
+      summary: 'Show how an endpoint fares',
+      description: 'Attempts and how long they took, by the hour; the last seven days unless told.',
+      can: ['read', 'webhooks'],
+      params: IdParams,
+      query: StatsParams,
+      response: EndpointStatsView,
+      handler: ({ params: { id }, query }, ctx) => endpoints.stats(ctx, id, query),
+    }),
+    route({
       id: 'webhooks.updateEndpoint',
       method: 'PATCH',
       path: '/endpoints/:id',
@@ -74,7 +89,19 @@ export function endpointRoutes(endpoints: Endpoints): Route[] {
       can: ['update', 'webhooks'],
       params: IdParams,
       response: EndpointView,
+      errors: [webhooksErrors.endpoint_unverified],
       handler: ({ params: { id } }, ctx) => endpoints.enable(ctx, id),
+    }),
+    route({
+      id: 'webhooks.verifyEndpoint',
+      method: 'POST',
+      path: '/endpoints/:id/verify',
+      summary: 'Send a challenge, and enable the endpoint if it answers it',
+      can: ['update', 'webhooks'],
+      params: IdParams,
+      response: EndpointView,
+      errors: [webhooksErrors.challenge_failed],
+      handler: ({ params: { id } }, ctx) => endpoints.verify(ctx, id),
     }),
     route({
       id: 'webhooks.disableEndpoint',

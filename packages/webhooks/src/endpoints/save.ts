@@ -4,6 +4,7 @@ import type { Deps } from '../deps.js'
 import type { webhooksEvents } from '../events.js'
 import type { WebhooksStores } from '../storage/port.js'
 import { Endpoint, EndpointView, type StoredEndpoint } from './schema.js'
+import { signingOf } from './secrets.js'
 
 export type EndpointEvent = keyof typeof webhooksEvents & `endpoint.${string}`
 
@@ -20,14 +21,16 @@ export async function saveEndpoint(
   const stamped = { ...patch, updatedAt: deps.runtime.clock.now() }
   await endpoints.update(found.id, stamped)
   const after = publicPart({ ...found, ...stamped })
-  const seen = { before: EndpointView.parse(found), after: EndpointView.parse(after) }
+  const seen = { before: EndpointView.parse(publicPart(found)), after: EndpointView.parse(after) }
   await deps.emit(scope, { type, ...about(after), ...seen }, tx)
   return after
 }
 
 /** Without the tenant and the secrets. */
 export function publicPart(endpoint: StoredEndpoint): Endpoint {
-  return Endpoint.parse(endpoint)
+  const { headers, secrets } = endpoint
+  const publicKey = secrets[0]?.publicKey ?? null
+  return Endpoint.parse({ ...endpoint, headerNames: Object.keys(headers), signing: signingOf(endpoint), publicKey })
 }
 
 /** What an event says it is about. */

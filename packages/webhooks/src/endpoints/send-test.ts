@@ -8,7 +8,9 @@ import type { EventTypeCatalog } from '../event-types/service.js'
 import { createDrafting } from '../messages/draft.js'
 import { SendTest, type TestSent } from './schema.js'
 
-export function createSendTest(deps: Pick<Deps, 'storage' | 'runtime' | 'eventTypes' | 'schedule' | 'wake'>) {
+export function createSendTest(
+  deps: Pick<Deps, 'storage' | 'runtime' | 'eventTypes' | 'schedule' | 'maxBodyBytes' | 'wake'>,
+) {
   const { storage, eventTypes, wake } = deps
   const { messageOf, deliveryOf } = createDrafting(deps)
 
@@ -16,18 +18,18 @@ export function createSendTest(deps: Pick<Deps, 'storage' | 'runtime' | 'eventTy
     const { tenantId, tx } = checkScope(scope)
     checkId(endpointId)
     const content = testContent(parse(SendTest, input), eventTypes)
-    const draft = { ...content, tenantId, idempotencyKey: null, channels: null }
+    const draft = { ...content, tenantId, idempotencyKey: null, channels: null, orderingKey: null, coalesceKey: null }
     const sent = await storage.run(async (stores) => {
       const endpoint = await stores.endpoints.get(tenantId, endpointId)
       if (!endpoint) throw coreErrors.not_found()
       if (!endpoint.enabled) throw webhooksErrors.endpoint_disabled({ detail: 'Enable it before you test it.' })
-      const message = messageOf(draft, 1)
-      const delivery = deliveryOf(message, endpoint.id)
+      const message = messageOf(draft)
+      const delivery = deliveryOf(message, endpoint)
       await stores.messages.insertOrFind(message)
       await stores.deliveries.insert([delivery])
       return { messageId: message.id, deliveryId: delivery.id }
     }, tx)
-    wake()
+    wake([endpointId])
     return sent
   }
 }

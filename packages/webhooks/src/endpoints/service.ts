@@ -1,8 +1,9 @@
 /** Who receives: registration, subscription, secrets, and whether it is on. */
 import { checkId, checkScope, coreErrors, type Page, PageQuery, paginate, parse, type Scope, type Tx } from '@org/core'
-import { createSecret } from '../delivery/sign.js'
 import type { Deps } from '../deps.js'
+import { webhooksErrors } from '../errors.js'
 import type { WebhooksStores } from '../storage/port.js'
+import { healthy } from './health.js'
 import { about, type EndpointEvent, publicPart, saveEndpoint } from './save.js'
 import {
   CreateEndpoint,
@@ -11,11 +12,11 @@ import {
   type EndpointWithSecret,
   RotateSecret,
   type SendTest,
-  type SigningSecret,
   type StoredEndpoint,
   type TestSent,
   UpdateEndpoint,
 } from './schema.js'
+import { mergeHeaders, mintSecret, rotated, signingOf, vaultContext } from './secrets.js'
 import { createSendTest } from './send-test.js'
 import { checkEndpointUrl } from './url.js'
 
@@ -35,7 +36,11 @@ export interface Endpoints {
   update(scope: Scope, id: string, input: UpdateEndpoint): Promise<Endpoint>
   /** Its pending and held deliveries are canceled; the log stays. @throws ProblemError `not_found`. */
   delete(scope: Scope, id: string): Promise<void>
-  /** Sends what was held while it was disabled. Changes nothing if it is enabled. @throws ProblemError `not_found`. */
+  /**
+   * Sends what was held while it was disabled. Changes nothing if it is enabled.
+   *
+   * @throws ProblemError `not_found`; `endpoint_unverified` if it has yet to answer a challenge.
+   */
   enable(scope: Scope, id: string): Promise<Endpoint>
   /**
    * Stops sending. What is published meanwhile is held and sent when the endpoint is enabled again. Changes nothing if
@@ -57,11 +62,8 @@ export interface Endpoints {
   sendTest(scope: Scope, id: string, input?: SendTest): Promise<TestSent>
 }
 
-/** How many secrets sign at the same time, at most. */
-const maxSecrets = 10
-
 export function createEndpoints(deps: Deps): Endpoints {
-  const { storage, runtime, emit, eventTypes, guard, wake } = deps
+  const { storage, runtime, emit, eventTypes, guard, vault, wake } = deps
   const { clock, random, id: makeId } = runtime
   type Save = (type: EndpointEvent, patch: Partial<StoredEndpoint>) => Promise<Endpoint>
 
@@ -79,31 +81,38 @@ export function createEndpoints(deps: Deps): Endpoints {
     }, scope.tx)
   }
 
+  function sealExtra(extra: StoredEndpoint['extraSignature'], owner: Pick<StoredEndpoint, 'id' | 'tenantId'>) {
+    return extra && { ...extra, secret: vault.seal(extra.secret, vaultContext(owner)) }
+  }
+
   return {
     async create(scope, input) {
       const { tenantId } = checkScope(scope)
       const parsed = parse(CreateEndpoint, input)
       const url = checkEndpointUrl(parsed.url, guard)
       eventTypes.checkPatterns(parsed.eventTypes)
-      const secret = createSecret(random)
+      const { headers, signing, secret, extraSignature, ...settings } = parsed
+      const owner = { id: makeId('ep'), tenantId }
+      const { stored, shown } = mintSecret({ signing, secret }, owner, { vault, random })
       const now = clock.now()
       const endpoint: StoredEndpoint = {
-        ...parsed,
-        id: makeId('ep'),
-        tenantId,
+        ...settings,
+        ...owner,
         url,
-        enabled: true,
-        disabledReason: null,
-        secrets: [{ value: secret, expiresAt: null }],
+        headers: mergeHeaders({}, headers, owner, vault),
+        enabled: !deps.challenge,
+        disabledReason: deps.challenge ? 'unverified' : null,
+        secrets: [stored],
+        extraSignature: sealExtra(extraSignature, owner),
         createdAt: now,
         updatedAt: now,
       }
+      const after = publicPart(endpoint)
       await storage.run(async ({ endpoints }, tx) => {
         await endpoints.insert(endpoint)
-        const after = EndpointView.parse(endpoint)
-        await emit(scope, { type: 'endpoint.created', ...about(endpoint), after }, tx)
+        await emit(scope, { type: 'endpoint.created', ...about(after), after: EndpointView.parse(after) }, tx)
       }, scope.tx)
-      return { ...publicPart(endpoint), secret }
+      return { ...after, secret: shown }
     },
 
     async list(scope, query = {}) {
@@ -128,11 +137,18 @@ export function createEndpoints(deps: Deps): Endpoints {
     async update(scope, id, input) {
       checkScope(scope)
       checkId(id)
-      const { url, ...parsed } = parse(UpdateEndpoint, input)
+      const { url, headers, extraSignature, ...parsed } = parse(UpdateEndpoint, input)
       eventTypes.checkPatterns(parsed.eventTypes ?? null)
       const patch: Partial<StoredEndpoint> = defined(parsed)
       if (url !== undefined) patch.url = checkEndpointUrl(url, guard)
-      return change(scope, id, (_, save) => save('endpoint.updated', patch))
+      return change(scope, id, (found, save) => {
+        if (deps.challenge && patch.url !== undefined && patch.url !== found.url) {
+          Object.assign(patch, { enabled: false, disabledReason: 'unverified' })
+        }
+        if (headers !== undefined) patch.headers = mergeHeaders(found.headers, headers, found, vault)
+        if (extraSignature !== undefined) patch.extraSignature = sealExtra(extraSignature, found)
+        return save('endpoint.updated', patch)
+      })
     },
 
     async delete(scope, id) {
@@ -141,20 +157,26 @@ export function createEndpoints(deps: Deps): Endpoints {
       await change(scope, id, async (found, _, { endpoints, deliveries }, tx) => {
         await endpoints.remove(id)
         await deliveries.cancelAll(id, clock.now())
-        const before = EndpointView.parse(found)
-        await emit(scope, { type: 'endpoint.deleted', ...about(found), before }, tx)
+        const before = publicPart(found)
+        await emit(scope, { type: 'endpoint.deleted', ...about(before), before: EndpointView.parse(before) }, tx)
       })
     },
 
     async enable(scope, id) {
       checkScope(scope)
       checkId(id)
-      const endpoint = await change(scope, id, async (found, save, { deliveries }) => {
+      const endpoint = await change(scope, id, async (found, save, { deliveries, endpoints }) => {
         if (found.enabled) return publicPart(found)
+        if (found.disabledReason === 'unverified') {
+          throw webhooksErrors.endpoint_unverified({ detail: 'Verify it first: it must answer a challenge.' })
+        }
+        const { tenantId: _, ...fresh } = healthy(found)
+        await endpoints.awaitHealth([id])
+        await endpoints.updateHealth([fresh])
         await deliveries.releaseHeld(id, clock.now())
         return save('endpoint.enabled', { enabled: true, disabledReason: null })
       })
-      wake()
+      wake([id])
       return endpoint
     },
 
@@ -170,27 +192,17 @@ export function createEndpoints(deps: Deps): Endpoints {
     async rotateSecret(scope, id, input) {
       checkScope(scope)
       checkId(id)
-      const { overlapSeconds } = parse(RotateSecret, input)
-      const secret = createSecret(random)
-      const endpoint = await change(scope, id, (found, save) => {
-        const secrets = rotated(found.secrets, secret, clock.now(), overlapSeconds * 1000)
-        return save('endpoint.secret_rotated', { secrets })
+      const { overlapSeconds, ...wanted } = parse(RotateSecret, input)
+      return change(scope, id, async (found, save) => {
+        const signing = wanted.signing ?? signingOf(found)
+        const { stored, shown } = mintSecret({ signing, secret: wanted.secret }, found, { vault, random })
+        const secrets = rotated(found.secrets, stored, clock.now(), overlapSeconds * 1000)
+        return { ...(await save('endpoint.secret_rotated', { secrets })), secret: shown }
       })
-      return { ...endpoint, secret }
     },
 
     sendTest: createSendTest(deps),
   }
-}
-
-function rotated(old: SigningSecret[], value: string, now: number, overlapMs: number): SigningSecret[] {
-  const overlapping = old
-    .map((secret) => ({
-      ...secret,
-      expiresAt: Math.min(secret.expiresAt ?? Number.POSITIVE_INFINITY, now + overlapMs),
-    }))
-    .filter(({ expiresAt }) => expiresAt > now)
-  return [{ value, expiresAt: null }, ...overlapping].slice(0, maxSecrets)
 }
 
 function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

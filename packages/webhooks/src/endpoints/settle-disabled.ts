@@ -1,35 +1,79 @@
-/** What the engine's answers do to endpoints. */
+/** What the engine does when an endpoint has answered 410, has failed for days, or turns out to be disabled. */
 import { systemActor, type Tx } from '@org/core'
+import type { Result } from '../delivery/attempt.js'
 import type { Deps } from '../deps.js'
 import type { WebhooksStores } from '../storage/port.js'
+import { maxFailingMs } from './health.js'
 import { saveEndpoint } from './save.js'
+import type { DisabledReason, Endpoint } from './schema.js'
+import { talliesOf } from './settle-health.js'
 
-/** An endpoint that had something to hold. */
-export interface HeldEndpoint {
+export interface Settled {
+  /** Those that are disabled, of the endpoints that the results speak of. */
+  disabled: ReadonlySet<string>
+  newlyDisabled: Endpoint[]
+}
+
+interface Suspect {
   tenantId: string
-  /** The URL that answered 410, if one did. */
-  gone: string | null
+  /** Where it was sent to. */
+  url: string | null
+  /** Why it is to be disabled, if it is. */
+  reason: DisabledReason | null
 }
 
 /**
- * Within the engine's transaction: locks the endpoints that had something to hold, disables those that answered 410,
- * and answers which of them are disabled.
+ * Within the engine's transaction: locks the endpoints that had something to hold, or that have failed for too long,
+ * disables those that are to be, and says so.
  */
 export async function settleDisabled(
   deps: Pick<Deps, 'runtime' | 'emit'>,
   stores: WebhooksStores,
-  held: ReadonlyMap<string, HeldEndpoint>,
+  results: readonly Result[],
+  now: number,
   tx: Tx,
-): Promise<ReadonlySet<string>> {
-  const disabled = new Set<string>()
-  for (const [id, { tenantId, gone }] of [...held].sort(([a], [b]) => (a < b ? -1 : 1))) {
+): Promise<Settled> {
+  const suspects = suspectsOf(results)
+  await addFailing(stores, results, suspects, now)
+  const settled = { disabled: new Set<string>(), newlyDisabled: [] as Endpoint[] }
+  for (const [id, { tenantId, url, reason }] of [...suspects].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const found = await stores.endpoints.lock(tenantId, id)
-    // Somebody may have put another URL in the place of the one that is gone.
-    if (!found || (found.enabled && found.url !== gone)) continue
-    disabled.add(id)
-    if (!found.enabled) continue
-    const patch = { enabled: false, disabledReason: 'gone' } as const
-    await saveEndpoint(deps, { tenantId, actor: systemActor }, 'endpoint.disabled', found, patch, stores, tx)
+    if (!found) continue
+    if (!found.enabled) settled.disabled.add(id)
+    // Somebody may have put another URL in the place of the one that failed.
+    else if (reason !== null && found.url === url) {
+      settled.disabled.add(id)
+      const patch = { enabled: false, disabledReason: reason }
+      const scope = { tenantId, actor: systemActor }
+      settled.newlyDisabled.push(await saveEndpoint(deps, scope, 'endpoint.disabled', found, patch, stores, tx))
+    }
   }
-  return disabled
+  return settled
+}
+
+function suspectsOf(results: readonly Result[]): Map<string, Suspect> {
+  const found = new Map<string, Suspect>()
+  for (const { job, outcome } of results) {
+    if (outcome.kind !== 'held') continue
+    const { endpointId, tenantId } = job.delivery
+    if (found.get(endpointId)?.reason) continue
+    found.set(endpointId, { tenantId, url: job.endpoint?.url ?? null, reason: outcome.gone ? 'gone' : null })
+  }
+  return found
+}
+
+/** Those that have failed for days, and did again just now. */
+async function addFailing(
+  { endpoints }: WebhooksStores,
+  results: readonly Result[],
+  suspects: Map<string, Suspect>,
+  now: number,
+): Promise<void> {
+  const failing = [...talliesOf(results)].filter(([, { failed, succeeded }]) => failed > 0 && succeeded === 0)
+  if (failing.length === 0) return
+  const byId = new Map(results.map(({ job }) => [job.delivery.endpointId, job]))
+  for (const { endpointId, tenantId, failingSince } of await endpoints.health(failing.map(([id]) => id))) {
+    if (failingSince === null || now - failingSince < maxFailingMs || suspects.get(endpointId)?.reason) continue
+    suspects.set(endpointId, { tenantId, url: byId.get(endpointId)?.endpoint?.url ?? null, reason: 'failing' })
+  }
 }

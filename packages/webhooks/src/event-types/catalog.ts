@@ -33,6 +33,9 @@ export function defineEventTypes<const Types extends EventTypes>(types: Types): 
 /** The type of the message that `sendTest` publishes unless told otherwise. It is no part of any catalogue. */
 export const testEventType = 'webhook.test'
 
+/** The type of the message that asks an endpoint whether it is wanted. It is no part of any catalogue. */
+export const challengeType = 'webhook.challenge'
+
 /** Whether a subscription covers a type: null covers all, `key.*` all that start with `key.`, and `*` all. */
 export function subscribesTo(patterns: readonly string[] | null, type: string): boolean {
   return patterns === null || patterns.some((pattern) => matchesPattern(pattern, type))

@@ -8,7 +8,7 @@ import type { EventType } from './schema.js'
 export interface EventTypeCatalog {
   has(name: string): boolean
   /** @throws ProblemError `invalid_input` at `/type` with the known types, or below `/data`. */
-  parseData(name: string, data: unknown): unknown
+  parseData(name: string, data: unknown, root?: string): unknown
   /** The first of the schema's examples, or null. @throws ProblemError `invalid_input` at `/type`. */
   example(name: string): unknown
   /** @throws ProblemError `invalid_input` if a name is unknown or a wildcard covers nothing. */
@@ -32,7 +32,7 @@ export function createEventTypeCatalog(types: EventTypes): EventTypeCatalog {
 
   return {
     has,
-    parseData: (name, data) => parse(schemaOf(name, '/type'), data, '/data'),
+    parseData: (name, data, root = '') => parse(schemaOf(name, `${root}/type`), data, `${root}/data`),
     example: (name) => exampleOf(schemaOf(name, '/type')),
 
     checkPatterns(patterns) {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { coreErrors } from '@org/core'
 import type { StoredDelivery } from '../deliveries/schema.js'
 import type { Deps } from '../deps.js'
+import type { StoredEndpoint } from '../endpoints/schema.js'
 import type { MessageBody, StoredMessage } from './schema.js'
 
 /** What a message is made of, before it has an id. */
@@ -12,35 +13,47 @@ export interface Draft {
   data: unknown
   idempotencyKey: string | null
   channels: string[] | null
+  orderingKey: string | null
+  coalesceKey: string | null
 }
 
 /** One mebibyte: a worker has the bodies of all that it sends in memory. Standard Webhooks advises to stay below 20 kB. */
-const maxBodyBytes = 1024 * 1024
+export const defaultMaxBodyBytes = 1024 * 1024
 
 export interface Drafting {
   /** @throws ProblemError `invalid_input` at `/data` for what cannot be sent. */
-  messageOf(draft: Draft, deliveries: number): StoredMessage
-  deliveryOf(message: StoredMessage, endpointId: string): StoredDelivery
+  messageOf(draft: Draft): StoredMessage
+  deliveryOf(
+    message: Pick<StoredMessage, 'id' | 'tenantId' | 'type' | 'createdAt'>,
+    endpoint: DeliveredTo,
+  ): StoredDelivery
 }
 
-export function createDrafting({ runtime, schedule }: Pick<Deps, 'runtime' | 'schedule'>): Drafting {
+type DeliveredTo = Pick<StoredEndpoint, 'id' | 'retryScheduleMs'>
+
+export function createDrafting({
+  runtime,
+  schedule,
+  maxBodyBytes,
+}: Pick<Deps, 'runtime' | 'schedule' | 'maxBodyBytes'>): Drafting {
   const { id: makeId, clock } = runtime
-  const firstDelay = schedule[0] ?? 0
   return {
-    messageOf(draft, deliveries) {
-      const { tenantId, type, data, channels, idempotencyKey } = draft
+    messageOf(draft) {
+      const { tenantId, type, data, channels } = draft
       const now = clock.now()
       const body = encode({ type, timestamp: new Date(now).toISOString(), data })
       const size = Buffer.byteLength(body)
       if (size > maxBodyBytes) throw unfit(`makes a body of ${size} bytes; at most ${maxBodyBytes} are sent`)
+      const { idempotencyKey, orderingKey, coalesceKey } = draft
       const fingerprint = createHash('sha256')
         .update(canonical([type, data, channels]))
         .digest('hex')
       const id = makeId('msg')
-      return { id, tenantId, type, body, channels, idempotencyKey, fingerprint, deliveries, createdAt: now }
+      const keys = { idempotencyKey, orderingKey, coalesceKey }
+      return { id, tenantId, type, body, channels, ...keys, fingerprint, fanOutAfter: null, createdAt: now }
     },
 
-    deliveryOf: (message, endpointId) => ({
+    deliveryOf: (message, { id: endpointId, retryScheduleMs }) => ({
       id: makeId('del'),
       tenantId: message.tenantId,
       messageId: message.id,
@@ -49,8 +62,13 @@ export function createDrafting({ runtime, schedule }: Pick<Deps, 'runtime' | 'sc
       status: 'pending',
       attempts: 0,
       step: 0,
-      dueAt: message.createdAt + firstDelay,
+      dueAt: message.createdAt + ((retryScheduleMs ?? schedule)[0] ?? 0),
       leaseToken: null,
+      leaseUntil: null,
+      counted: null,
+      lost: 0,
+      orderKey: null,
+      position: 0,
       lastStatus: null,
       lastError: null,
       createdAt: message.createdAt,

@@ -1,8 +1,9 @@
 import { IdParams, type Route, route } from '@org/core'
-import { MessageView } from './schema.js'
+import type { Expunging } from '../retention/expunge.js'
+import { MessageCanceledView, MessageView } from './schema.js'
 import type { Messages } from './service.js'
 
-export function messageRoutes(messages: Pick<Messages<never>, 'get'>): Route[] {
+export function messageRoutes(messages: Pick<Messages<never>, 'get' | 'cancel'> & Expunging): Route[] {
   return [
     route({
       id: 'webhooks.getMessage',
@@ -13,6 +14,25 @@ export function messageRoutes(messages: Pick<Messages<never>, 'get'>): Route[] {
       params: IdParams,
       response: MessageView,
       handler: ({ params: { id } }, ctx) => messages.get(ctx, id),
+    }),
+    route({
+      id: 'webhooks.cancelMessage',
+      method: 'POST',
+      path: '/messages/:id/cancel',
+      summary: 'Cancel what is still to be sent of a message',
+      can: ['update', 'webhooks'],
+      params: IdParams,
+      response: MessageCanceledView,
+      handler: ({ params: { id } }, ctx) => messages.cancel(ctx, id),
+    }),
+    route({
+      id: 'webhooks.expungeMessage',
+      method: 'DELETE',
+      path: '/messages/:id/payload',
+      summary: 'Forget the payload of a message and cancel what is still to be sent of it',
+      can: ['delete', 'webhooks'],
+      params: IdParams,
+      handler: async ({ params: { id } }, ctx) => void (await messages.expunge(ctx, id)),
     }),
   ]
 }

@@ -11,14 +11,29 @@ export const Message = z.object({
   type: z.string(),
   channels: z.array(z.string()).nullable(),
   idempotencyKey: z.string().nullable(),
-  /** How many endpoints it went to. */
-  deliveries: z.int(),
+  orderingKey: z.string().nullable(),
+  coalesceKey: z.string().nullable(),
   createdAt: Time,
 })
 export type Message = z.infer<typeof Message>
 
-/** With the body as it is signed and sent, byte for byte, by every attempt. */
-export type StoredMessage = Message & { tenantId: string; body: string; fingerprint: string }
+export type StoredMessage = Message & {
+  tenantId: string
+  /** As it is signed and sent, byte for byte, by every attempt; null once it was expunged. */
+  body: string | null
+  fingerprint: string
+  /** The last endpoint that was looked at while it goes to a great many, '' for none yet; null when that is done. */
+  fanOutAfter: string | null
+}
+
+/** A message as it is shown. */
+export type MessageWithData = Message & {
+  /** Null once the payload was expunged. */
+  data: unknown
+  expunged: boolean
+  /** How many endpoints it goes to, so far. */
+  deliveries: number
+}
 
 /** What a receiver gets: the body of Standard Webhooks (https://www.standardwebhooks.com). */
 export interface MessageBody {
@@ -36,6 +51,10 @@ export const PublishInput = z.strictObject({
   idempotencyKey: ExternalId.optional(),
   /** Narrows the message to endpoints that hear one of these channels, and to those that hear all. */
   channels: Channels.optional(),
+  /** Endpoints that keep an order by key send messages of the same key one after another. */
+  orderingKey: ExternalId.optional(),
+  /** Takes the place of earlier messages with the same key: what of them is still to be sent is canceled. Per tenant. */
+  coalesceKey: ExternalId.optional(),
 })
 type Unnamed = Omit<z.input<typeof PublishInput>, 'type' | 'data'>
 
@@ -46,10 +65,17 @@ export type Publish<Types extends EventTypes> = {
 
 export interface Published {
   messageId: string
-  /** How many endpoints it goes to. */
-  deliveries: number
+  /** How many endpoints it goes to; null if the tenant has so many that a worker finds out. */
+  deliveries: number | null
   /** True if the idempotency key was used before: this is the earlier message, and nothing new was written. */
   duplicate: boolean
 }
 
-export const MessageView = Message.extend({ createdAt: TimeView, data: z.unknown() }).meta({ id: 'WebhookMessage' })
+export const MessageView = Message.extend({
+  createdAt: TimeView,
+  data: z.unknown(),
+  expunged: z.boolean(),
+  deliveries: z.int(),
+}).meta({ id: 'WebhookMessage' })
+
+export const MessageCanceledView = z.object({ canceled: z.int() }).meta({ id: 'WebhookMessageCanceled' })

@@ -1,13 +1,42 @@
 import type { StoredMessage } from './schema.js'
 
-/** Messages as one transaction sees them. They never change. */
+/** What was published to a tenant in some time, for jobs; null for no bound. `since` counts in, `until` does not. */
+export interface PublishedQuery {
+  tenantId: string
+  since: number | null
+  until: number | null
+  /** The last that is part of it, in the order of their times and ids. */
+  upTo: PublishedPlace
+}
+
+export type PublishedPlace = Pick<StoredMessage, 'createdAt' | 'id'>
+
+/** A message without its payload. */
+export type PublishedRow = Pick<StoredMessage, 'id' | 'type' | 'channels' | 'orderingKey' | 'fanOutAfter' | 'createdAt'>
+
+/** Messages as one transaction sees them. */
 export interface MessageStore {
   /**
    * Null if it was inserted; the tenant's earlier message if the idempotency key was used, also one that was committed
    * while this waited for it.
    */
   insertOrFind(message: StoredMessage): Promise<StoredMessage | null>
+  /** Those without an idempotency key, many at once. */
+  insert(messages: StoredMessage[]): Promise<void>
   get(tenantId: string, id: string): Promise<StoredMessage | null>
   /** For the delivery engine: of any tenant; ids that do not exist are left out. */
   byIds(ids: readonly string[]): Promise<StoredMessage[]>
+  /** Which of them still have a payload. */
+  withPayload(ids: readonly string[]): Promise<string[]>
+  /** In the order of their times and ids, without locks. */
+  published(query: PublishedQuery, slice: { limit: number; after: PublishedPlace | null }): Promise<PublishedRow[]>
+  /** Counts no further than the limit. */
+  countPublished(query: PublishedQuery, limit: number): Promise<number>
+  /** The last in the order of their times and ids; null if there is none. */
+  lastPublished(tenantId: string): Promise<PublishedPlace | null>
+  /** The tenant's other messages with this coalescing key. */
+  coalesced(message: StoredMessage): Promise<string[]>
+  /** Some that are still to be fanned out, locked; what others hold is left out. */
+  toFanOut(limit: number): Promise<StoredMessage[]>
+  update(id: string, patch: Partial<Pick<StoredMessage, 'body' | 'fanOutAfter'>>): Promise<void>
 }

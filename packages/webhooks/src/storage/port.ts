@@ -2,12 +2,18 @@
 import type { IdempotencyStore, Storage } from '@org/core'
 import type { DeliveryStore } from '../deliveries/store.js'
 import type { EndpointStore } from '../endpoints/store.js'
+import type { JobStore } from '../jobs/store.js'
 import type { MessageStore } from '../messages/store.js'
+import type { RetentionStore } from '../retention/store.js'
+import type { StatsStore } from '../stats/store.js'
 
 export interface WebhooksStores {
   endpoints: EndpointStore
   messages: MessageStore
   deliveries: DeliveryStore
+  jobs: JobStore
+  stats: StatsStore
+  retention: RetentionStore
   idempotency: IdempotencyStore
 }
 

@@ -1,55 +1,146 @@
 /** The claim in SQL. */
-import { dialectOf, type KnexTable } from '@org/core/knex'
-import { leased, takeWithRoom } from '../../deliveries/claim.js'
+import { type Dialect, dialectOf, type KnexTable, whereAmong } from '@org/core/knex'
+import type { Knex } from 'knex'
+import { leased } from '../../deliveries/claim.js'
 import type { StoredDelivery } from '../../deliveries/schema.js'
-import type { Claimed, ClaimRequest } from '../../deliveries/store.js'
+import type { Claimed, ClaimRequest, Due } from '../../deliveries/store.js'
 
-/** How often one claim looks again because what it found first belonged to endpoints without room. */
-const maxRounds = 8
+type Table = KnexTable<StoredDelivery>
+
+/** Written out, so that SQLite sees that the index over pending rows will do. */
+const pending = "status = 'pending'"
 
 /**
- * Reads the due rows with `FOR UPDATE SKIP LOCKED` and leases them. An endpoint without room is left out of the next
- * round, so that its backlog cannot hide what others have due. SQLite has one writer and needs no row locks.
+ * Steps from one endpoint to the next in the index over what is pending, so that a million rows of one endpoint
+ * cost as much as one. MySQL and MariaDB do that by themselves (a loose index scan).
  */
-export async function claimDue(table: KnexTable<StoredDelivery>, request: ClaimRequest): Promise<Claimed> {
-  const load = new Map(request.inFlight)
-  const claimed: Claimed = { deliveries: [], expired: [] }
-  for (let round = 0; round < maxRounds && claimed.deliveries.length < request.limit; round++) {
-    const wanted = request.limit - claimed.deliveries.length
-    const rows = await lockDue(table, request, wanted, load)
-    const taken = takeWithRoom(rows, load, request.perEndpoint)
-    await lease(table, request, taken)
-    claimed.deliveries.push(...taken.map((row) => leased(row, request)))
-    claimed.expired.push(...taken.filter((row) => row.leaseToken !== null))
-    if (rows.length < wanted) break
-  }
-  return claimed
+export async function agenda({ db, name }: Table): Promise<Due[]> {
+  const rows = rowsOf<{ endpoint_id: string; due_at: unknown }>(db, await db.raw(agendaOf[dialectOf(db)](name)))
+  return rows
+    .filter((row) => row.endpoint_id !== null && row.due_at !== null)
+    .map((row) => ({ endpointId: row.endpoint_id, dueAt: Number(row.due_at) }))
 }
 
-function lockDue(
-  table: KnexTable<StoredDelivery>,
-  { dueBy, perEndpoint }: ClaimRequest,
-  limit: number,
-  load: ReadonlyMap<string, number>,
+const agendaOf: Readonly<Record<Dialect, (name: string) => string>> = {
+  postgres(name) {
+    const first = (condition: string) =>
+      `(select endpoint_id, due_at from ${name} where ${pending}${condition} order by endpoint_id, due_at limit 1)`
+    return `with recursive e as (${first('')} union all
+      select n.endpoint_id, n.due_at from e cross join lateral ${first(' and endpoint_id > e.endpoint_id')} n) select * from e`
+  },
+  sqlite(name) {
+    const next = `select min(endpoint_id) from ${name} where ${pending}`
+    return `with recursive e (endpoint_id) as (${next} union all
+      select (${next} and endpoint_id > e.endpoint_id) from e where e.endpoint_id is not null)
+      select e.endpoint_id, (select min(due_at) from ${name} where ${pending} and endpoint_id = e.endpoint_id) as due_at from e`
+  },
+  mysql: (name) =>
+    `select endpoint_id, min(due_at) as due_at from ${name} force index (${name}_due) where ${pending} group by endpoint_id`,
+}
+
+/** Reads the due rows of each endpoint with `FOR UPDATE SKIP LOCKED`, and leases them. SQLite has one writer. */
+export async function claimDue(table: Table, request: ClaimRequest): Promise<Claimed> {
+  const rows = await lockDue(table, request)
+  await lease(table, request, rows)
+  return {
+    deliveries: rows.map((row) => leased(row, request)),
+    expired: rows.filter((row) => row.leaseToken !== null),
+  }
+}
+
+async function lockDue(table: Table, request: ClaimRequest): Promise<StoredDelivery[]> {
+  const rooms = [...request.rooms]
+  const inOrder = rooms.filter(([id]) => request.ordered.has(id))
+  const free = rooms.filter(([id]) => !request.ordered.has(id))
+  const { name } = table
+  // Young statistics know nothing of what was just published, and MariaDB then takes any index.
+  const index = dialectOf(table.db) === 'mysql' ? ` force index (${name}_due)` : ''
+  const due = `from ${name} d${index} where ${pending} and due_at <= ? and (lease_until is null or lease_until <= ?)`
+  return [
+    ...(await lockOf(table, request, due, free)),
+    ...(await lockOf(table, request, `${due} and ${firstInOrder(name)}`, inOrder)),
+  ]
+}
+
+async function lockOf(
+  table: Table,
+  { now, dueBy }: ClaimRequest,
+  due: string,
+  rooms: readonly (readonly [endpointId: string, room: number])[],
 ): Promise<StoredDelivery[]> {
-  const full = [...load].filter(([, count]) => count >= perEndpoint).map(([id]) => id)
-  return table.all((query) => {
-    query.where('status', 'pending').where('due_at', '<=', dueBy)
-    if (full.length > 0) query.whereNotIn('endpoint_id', full)
-    query.orderBy('due_at').limit(limit)
-    return dialectOf(table.db) === 'sqlite' ? query : query.forUpdate().skipLocked()
+  const { db, name } = table
+  if (rooms.length === 0) return []
+  const ids = rooms.map(([id]) => id)
+  if (dialectOf(db) === 'postgres') {
+    const found = await db.raw(
+      `select d.* from unnest(?::text[], ?::int[]) as e (id, room) cross join lateral
+       (select d.* ${due} and endpoint_id = e.id order by due_at limit e.room for update skip locked) d`,
+      [ids, rooms.map(([, room]) => room), dueBy, now],
+    )
+    return found.rows.map((row: Record<string, unknown>) => table.decode(row))
+  }
+  if (dialectOf(db) === 'sqlite') {
+    // No LATERAL, and no limit that differs by row: what is too much of one is left again, since nobody locks.
+    const found: Record<string, unknown>[] = await db.raw(
+      `select d.* from json_each(?) e cross join ${name} d on d.id in
+       (select d.id ${due} and endpoint_id = e.value order by due_at limit ?)`,
+      [JSON.stringify(ids), dueBy, now, Math.max(...rooms.map(([, room]) => room))],
+    )
+    return withinRooms(
+      found.map((row) => table.decode(row)),
+      rooms,
+    )
+  }
+  const one = `(select d.* ${due} and endpoint_id = ? order by due_at limit ? for update skip locked)`
+  const [found] = await db.raw(
+    rooms.map(() => one).join(' union all '),
+    rooms.flatMap(([endpointId, room]) => [dueBy, now, endpointId, room]),
+  )
+  return found.map((row: Record<string, unknown>) => table.decode(row))
+}
+
+function withinRooms(rows: StoredDelivery[], rooms: readonly (readonly [string, number])[]): StoredDelivery[] {
+  const left = new Map(rooms)
+  const longestDueFirst = rows.sort((a, b) => a.dueAt - b.dueAt)
+  return longestDueFirst.filter(({ endpointId }) => {
+    const room = left.get(endpointId) ?? 0
+    left.set(endpointId, room - 1)
+    return room > 0
   })
 }
 
-async function lease(table: KnexTable<StoredDelivery>, request: ClaimRequest, rows: StoredDelivery[]): Promise<void> {
+/** Nothing of the same endpoint and key that goes before it is still to be sent. */
+function firstInOrder(name: string): string {
+  return `(d.order_key is null or not exists (select 1 from ${name} b where b.endpoint_id = d.endpoint_id
+    and b.order_key = d.order_key and b.status in ('pending', 'held')
+    and (b.position < d.position or (b.position = d.position and b.id < d.id))))`
+}
+
+async function lease(table: Table, request: ClaimRequest, rows: StoredDelivery[]): Promise<void> {
   if (rows.length === 0) return
   const { db } = table
   const ids = rows.map((row) => row.id)
   await table
-    .query((query) => query.whereIn('id', ids))
+    .query((query) => whereAmong(query, 'id', ids))
     .update({
       attempts: db.raw('attempts + 1'),
-      step: db.raw('step + 1'),
-      ...table.encode({ leaseToken: request.token, dueAt: request.leaseUntil }),
+      // In this order: MySQL assigns from left to right.
+      step: db.raw('step + case when lease_token is null then 1 else 0 end'),
+      lost: db.raw('lost + case when lease_token is null then 0 else 1 end'),
+      ...table.encode({ leaseToken: request.token, leaseUntil: request.leaseUntil }),
     })
+  const counted = rows.filter((row) => request.counted.has(row.endpointId)).map((row) => row.id)
+  if (counted.length > 0) await table.update((query) => whereAmong(query, 'id', counted), { counted: true })
+}
+
+/** What each driver's `raw` answers with. */
+function rowsOf<Row>(db: Knex, found: unknown): Row[] {
+  switch (dialectOf(db)) {
+    case 'postgres':
+      return (found as { rows: Row[] }).rows
+    case 'mysql':
+      return (found as [Row[]])[0]
+    case 'sqlite':
+      return found as Row[]
+  }
 }

@@ -1,11 +1,22 @@
-import { type Columns, dialectOf, integer, KnexTable, nullable, oneOf, text } from '@org/core/knex'
+import {
+  type Column,
+  dialectOf,
+  fieldsOf,
+  flag,
+  integer,
+  KnexTable,
+  nullable,
+  oneOf,
+  text,
+  whereAmong,
+} from '@org/core/knex'
 import type { Knex } from 'knex'
 import type { AttemptError, DeliveryStatus, StoredDelivery } from '../../deliveries/schema.js'
-import type { DeliveryStore } from '../../deliveries/store.js'
+import type { DeliveryStore, SetAside, SetAsideQuery } from '../../deliveries/store.js'
 import { knexAttempts } from './attempts.js'
-import { claimDue } from './claim.js'
+import { agenda, claimDue } from './claim.js'
 
-const columns: Columns<StoredDelivery> = {
+const columns = fieldsOf<StoredDelivery>({
   id: text,
   tenantId: text,
   messageId: text,
@@ -16,37 +27,109 @@ const columns: Columns<StoredDelivery> = {
   step: integer,
   dueAt: integer,
   leaseToken: nullable(text),
+  leaseUntil: nullable(integer),
+  lost: integer,
+  counted: nullable(flag as Column<true>),
+  orderKey: nullable(text),
+  position: integer,
   lastStatus: nullable(integer),
   lastError: nullable(oneOf<AttemptError>()),
   createdAt: integer,
   endedAt: nullable(integer),
-}
+})
+
+const setAsideColumns = fieldsOf<SetAside>({ id: text, eventType: text, createdAt: integer })
 
 export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
   const table = new KnexTable<StoredDelivery>(db, `${prefix}deliveries`, columns)
   const attempts = knexAttempts(db, prefix)
+  const setAside = new KnexTable<SetAside>(db, `${prefix}deliveries`, setAsideColumns)
   return {
     insert: (deliveries) => table.insert(deliveries),
     get: (tenantId, id) => table.find({ tenantId, id }),
     lock: (tenantId, id) => table.lock({ tenantId, id }),
     lockAll: (ids) =>
-      table.all((query) => {
-        query.whereIn('id', ids).orderBy('id')
-        return dialectOf(db) === 'sqlite' ? query : query.forUpdate()
-      }),
+      table.among('id', ids, (query) =>
+        dialectOf(db) === 'sqlite' ? query.orderBy('id') : query.orderBy('id').forUpdate(),
+      ),
     list: (tenantId, filter, slice) =>
       table.newestFirst(
         (query) => query.where(table.encode({ ...(filter as Partial<StoredDelivery>), tenantId })),
         slice,
       ),
     update: async (id, patch) => void (await table.update({ id }, patch)),
-    updateAll: async (ids, patch) => void (await table.update((query) => query.whereIn('id', ids), patch)),
+    updateAll: async (ids, patch) => void (await table.update((query) => whereAmong(query, 'id', ids), patch)),
 
-    async anyDue(now) {
-      const due = (query: Knex.QueryBuilder) => query.where('status', 'pending').where('due_at', '<=', now)
-      return (await table.find(due)) !== null
-    },
+    agenda: () => agenda(table),
     claim: (request) => claimDue(table, request),
+    async inFlight(endpointIds, now) {
+      const rows: { endpoint_id: string; count: unknown }[] = await table
+        .query((query) =>
+          query.whereIn('endpoint_id', endpointIds).whereNotNull('counted').where('lease_until', '>', now),
+        )
+        .groupBy('endpoint_id')
+        .select('endpoint_id')
+        .count({ count: '*' })
+      return new Map(rows.map((row) => [row.endpoint_id, Number(row.count)]))
+    },
+    updateEach: (patches) => table.updateEach('id', patches),
+
+    lastInOrder: (endpointId, orderKey) =>
+      table.find((query) => ordered(query, endpointId, orderKey).orderBy('position', 'desc')),
+    async moveBehind(endpointId, orderKey, position, dueAt) {
+      const behind = (query: Knex.QueryBuilder) =>
+        query
+          .where({ endpoint_id: endpointId, order_key: orderKey })
+          .whereRaw("status = 'pending'")
+          .whereNull('lease_token')
+          .where('position', '>', position)
+      await table.update(behind, { dueAt })
+    },
+
+    async cancelOf(messageIds, now) {
+      const waiting = await table.all((query) => {
+        query.whereIn('message_id', messageIds).whereIn('status', ['pending', 'held']).whereNull('lease_token')
+        return dialectOf(db) === 'sqlite' ? query : query.orderBy('id').forUpdate()
+      })
+      const ids = waiting.map(({ id }) => id)
+      if (ids.length > 0) await table.update((query) => query.whereIn('id', ids), { status: 'canceled', endedAt: now })
+      return waiting
+    },
+    async setAside(query, { limit, after }) {
+      // One status at a time is a walk along an index; for both at once, databases would look at all of an endpoint's.
+      const parts = query.statuses.map((status) => {
+        const rows = ofStatus(table.query(), query, status).orderBy('id').limit(limit)
+        if (after) rows.where('id', '>', after[0])
+        return db.select('*').from(rows.select('id', 'event_type', 'created_at').as(status))
+      })
+      const found: Record<string, unknown>[] = await db.queryBuilder().unionAll(parts).orderBy('id').limit(limit)
+      return found.map((row) => setAside.decode(row))
+    },
+    async countSetAside(query, limit) {
+      let total = 0
+      for (const status of query.statuses) {
+        const some = ofStatus(table.query(), query, status).orderBy('id').limit(limit).select('id')
+        const [row]: { count?: unknown }[] = await db.count({ count: '*' }).from(some.as('some'))
+        total += Number(row?.count)
+      }
+      return Math.min(total, limit)
+    },
+    async lastId(tenantId, endpointId) {
+      const where = endpointId === null ? { tenant_id: tenantId } : { endpoint_id: endpointId }
+      const [row] = await table.query((rows) => rows.where(where)).max({ id: 'id' })
+      return row?.id ?? null
+    },
+    async idsTo(endpointId, messageIds) {
+      if (messageIds.length === 0) return []
+      const rows: { id: string }[] = await table
+        .query((query) => whereAmong(query, 'message_id', messageIds).where('endpoint_id', endpointId))
+        .select('id')
+      return rows.map(({ id }) => id)
+    },
+    async countOf(messageId) {
+      const [row] = await table.query({ messageId }).count({ count: '*' })
+      return Number(row?.count)
+    },
 
     releaseHeld: async (endpointId, now) =>
       void (await table.update({ endpointId, status: 'held' }, { status: 'pending', dueAt: now })),
@@ -61,4 +144,21 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
 
     ...attempts,
   }
+}
+
+/** The condition of the index is written out: SQLite takes it only then. */
+function ofStatus(
+  rows: Knex.QueryBuilder,
+  { tenantId, endpointId, since, until, upTo }: SetAsideQuery,
+  status: SetAsideQuery['statuses'][number],
+): Knex.QueryBuilder {
+  rows.where({ tenant_id: tenantId, status }).whereRaw("status in ('dead_letter', 'held')").where('id', '<=', upTo)
+  if (endpointId !== null) rows.where('endpoint_id', endpointId)
+  if (since !== null) rows.where('created_at', '>=', since)
+  if (until !== null) rows.where('created_at', '<', until)
+  return rows
+}
+
+function ordered(query: Knex.QueryBuilder, endpointId: string, orderKey: string): Knex.QueryBuilder {
+  return query.where({ endpoint_id: endpointId, order_key: orderKey }).whereRaw("status in ('pending', 'held')")
 }

@@ -5,7 +5,10 @@ import { defaultPrefix } from '../../migrations/index.js'
 import type { WebhooksStorage } from '../port.js'
 import { knexDeliveries } from './deliveries.js'
 import { knexEndpoints } from './endpoints.js'
+import { knexJobs } from './jobs.js'
 import { knexMessages } from './messages.js'
+import { knexRetention } from './retention.js'
+import { knexStats } from './stats.js'
 
 export interface KnexStorageOptions {
   /** Goes before every table name; `webhooks_` unless told. The same one must be given to `migrate`. */
@@ -23,6 +26,9 @@ export function knexStorage(knex: Knex, options: KnexStorageOptions = {}): Webho
       endpoints: knexEndpoints(db, prefix),
       messages: knexMessages(db, prefix),
       deliveries: knexDeliveries(db, prefix),
+      jobs: knexJobs(db, prefix),
+      stats: knexStats(db, prefix),
+      retention: knexRetention(db, prefix),
       idempotency: knexIdempotency(db, prefix),
     }),
   })

@@ -1,27 +1,87 @@
-import { integer, json, KnexTable, nullable, text } from '@org/core/knex'
+import { dialectOf, fieldsOf, integer, json, KnexTable, nullable, text, whereAmong } from '@org/core/knex'
 import type { Knex } from 'knex'
 import type { StoredMessage } from '../../messages/schema.js'
-import type { MessageStore } from '../../messages/store.js'
+import type { MessageStore, PublishedPlace, PublishedQuery, PublishedRow } from '../../messages/store.js'
+
+const light = {
+  id: text,
+  type: text,
+  channels: nullable(json<string[]>()),
+  orderingKey: nullable(text),
+  fanOutAfter: nullable(text),
+  createdAt: integer,
+}
+
+const columns = fieldsOf<StoredMessage>({
+  ...light,
+  tenantId: text,
+  body: nullable(text),
+  idempotencyKey: nullable(text),
+  coalesceKey: nullable(text),
+  fingerprint: text,
+})
+
+const publishedColumns = fieldsOf<PublishedRow>(light)
 
 export function knexMessages(db: Knex, prefix: string): MessageStore {
-  const table = new KnexTable<StoredMessage>(db, `${prefix}messages`, {
-    id: text,
-    tenantId: text,
-    type: text,
-    body: text,
-    channels: nullable(json<string[]>()),
-    idempotencyKey: nullable(text),
-    fingerprint: text,
-    deliveries: integer,
-    createdAt: integer,
-  })
+  const table = new KnexTable<StoredMessage>(db, `${prefix}messages`, columns)
+  const published = new KnexTable<PublishedRow>(db, `${prefix}messages`, publishedColumns)
   return {
     async insertOrFind(message) {
       if (message.idempotencyKey !== null) return table.insertOrFind(message, ['tenantId', 'idempotencyKey'])
       await table.insert(message)
       return null
     },
+    insert: (messages) => table.insert(messages),
     get: (tenantId, id) => table.find({ tenantId, id }),
-    byIds: (ids) => table.all((query) => query.whereIn('id', ids)),
+    byIds: (ids) => table.among('id', ids),
+    async withPayload(ids) {
+      if (ids.length === 0) return []
+      const some = table.query((query) => whereAmong(query, 'id', ids).whereNotNull('body'))
+      const found: { id: string }[] = await some.select('id')
+      return found.map((row) => row.id)
+    },
+    published: (query, { limit, after }) =>
+      published.all((rows) => {
+        if (after) {
+          // Not as a pair, for which MySQL and MariaDB use no index.
+          rows.where('created_at', '>=', after.createdAt)
+          rows.where((or) => or.where('created_at', '>', after.createdAt).orWhere('id', '>', after.id))
+        }
+        return ofQuery(rows, query).orderBy('created_at').orderBy('id').limit(limit)
+      }),
+    async countPublished(query, limit) {
+      const some = ofQuery(table.query(), query).limit(limit).select('id')
+      const [row]: { count?: unknown }[] = await db.count({ count: '*' }).from(some.as('some'))
+      return Number(row?.count)
+    },
+    async lastPublished(tenantId) {
+      const [last] = await published.all((rows) =>
+        rows.where('tenant_id', tenantId).orderBy('created_at', 'desc').orderBy('id', 'desc').limit(1),
+      )
+      return last ? placeOf(last) : null
+    },
+    async coalesced({ id, tenantId, coalesceKey }) {
+      const found: { id: string }[] = await table
+        .query((query) => query.where({ tenant_id: tenantId, coalesce_key: coalesceKey }).whereNot('id', id))
+        .select('id')
+      return found.map((row) => row.id)
+    },
+    toFanOut: (limit) =>
+      table.all((query) => {
+        query.whereNotNull('fan_out_after').orderBy('id').limit(limit)
+        return dialectOf(db) === 'sqlite' ? query : query.forUpdate().skipLocked()
+      }),
+    update: async (id, patch) => void (await table.update({ id }, patch)),
   }
+}
+
+const placeOf = ({ createdAt, id }: PublishedPlace): PublishedPlace => ({ createdAt, id })
+
+function ofQuery(rows: Knex.QueryBuilder, { tenantId, since, until, upTo }: PublishedQuery): Knex.QueryBuilder {
+  rows.where('tenant_id', tenantId).where('created_at', '<=', upTo.createdAt)
+  rows.where((or) => or.where('created_at', '<', upTo.createdAt).orWhere('id', '<=', upTo.id))
+  if (since !== null) rows.where('created_at', '>=', since)
+  if (until !== null) rows.where('created_at', '<', until)
+  return rows
 }

@@ -1,7 +1,7 @@
 import { type MemoryRows, MemoryTable, type MemoryTransaction, newestFirst } from '@org/core'
-import { leased, takeWithRoom } from '../../deliveries/claim.js'
+import { leased } from '../../deliveries/claim.js'
 import type { Attempt, StoredDelivery } from '../../deliveries/schema.js'
-import type { DeliveryStore } from '../../deliveries/store.js'
+import type { DeliveryStore, SetAsideQuery } from '../../deliveries/store.js'
 
 export function memoryDeliveries(
   rows: MemoryRows<StoredDelivery>,
@@ -14,9 +14,21 @@ export function memoryDeliveries(
     const row = table.get(id)
     return row?.tenantId === tenantId ? row : null
   }
-  const isDue = (row: StoredDelivery, now: number) => row.status === 'pending' && row.dueAt <= now
   /** Not copied: a backlog would be, at each claim. */
-  const dueRows = (now: number) => [...rows.values()].filter((row) => isDue(row, now))
+  const pending = () => [...rows.values()].filter((row) => row.status === 'pending')
+  const isWaiting = (row: StoredDelivery) => row.status === 'pending' || row.status === 'held'
+  const inOrder = (endpointId: string, orderKey: string) =>
+    [...rows.values()].filter((row) => row.endpointId === endpointId && row.orderKey === orderKey && isWaiting(row))
+  const comesBefore = (a: StoredDelivery, b: StoredDelivery) =>
+    a.position < b.position || (a.position === b.position && a.id < b.id)
+  const setAside = ({ tenantId, endpointId, statuses, since, until, upTo }: SetAsideQuery) =>
+    [...rows.values()]
+      .filter((row) => row.tenantId === tenantId && row.id <= upTo && statuses.some((status) => status === row.status))
+      .filter((row) => endpointId === null || row.endpointId === endpointId)
+      .filter((row) => row.createdAt >= (since ?? row.createdAt) && (until === null || row.createdAt < until))
+  const byId = (a: StoredDelivery, b: StoredDelivery) => (a.id < b.id ? -1 : 1)
+  const isFirst = (row: StoredDelivery) =>
+    row.orderKey === null || !inOrder(row.endpointId, row.orderKey).some((other) => comesBefore(other, row))
 
   return {
     insert: async (deliveries) => {
@@ -39,24 +51,85 @@ export function memoryDeliveries(
     update: async (id, patch) => void table.update((row) => row.id === id, patch),
     updateAll: async (ids, patch) => {
       const wanted = new Set(ids)
-      table.update((row) => wanted.has(row.id), patch)
-    },
-
-    anyDue: async (now) => table.find((row) => isDue(row, now)) !== null,
-    async claim(request) {
-      const due = dueRows(request.dueBy).sort((a, b) => a.dueAt - b.dueAt)
-      const room = takeWithRoom(due, new Map(request.inFlight), request.perEndpoint)
-      const taken = new Map(room.slice(0, request.limit).map((row) => [row.id, row]))
-      table.update(
-        ({ id }) => taken.has(id),
-        (row) => leased(row, request),
-      )
-      const before = [...taken.values()].map((row) => structuredClone(row))
-      return {
-        deliveries: before.map((row) => leased(row, request)),
-        expired: before.filter((row) => row.leaseToken !== null),
+      for (const id of wanted) {
+        const row = table.get(id)
+        if (row) table.replace({ ...row, ...patch })
       }
     },
+
+    async agenda() {
+      const earliest = new Map<string, number>()
+      for (const { endpointId, dueAt } of pending()) {
+        earliest.set(endpointId, Math.min(dueAt, earliest.get(endpointId) ?? dueAt))
+      }
+      return [...earliest].map(([endpointId, dueAt]) => ({ endpointId, dueAt }))
+    },
+    async claim(request) {
+      const rooms = new Map(request.rooms)
+      const taken: StoredDelivery[] = []
+      for (const row of pending().sort((a, b) => a.dueAt - b.dueAt)) {
+        const room = rooms.get(row.endpointId) ?? 0
+        if (row.dueAt > request.dueBy || room <= 0 || (row.leaseUntil ?? 0) > request.now) continue
+        if (request.ordered.has(row.endpointId) && !isFirst(row)) continue
+        rooms.set(row.endpointId, room - 1)
+        taken.push(structuredClone(row))
+      }
+      for (const row of taken) table.replace(leased(row, request))
+      return {
+        deliveries: taken.map((row) => leased(row, request)),
+        expired: taken.filter((row) => row.leaseToken !== null),
+      }
+    },
+    async inFlight(endpointIds, now) {
+      const counts = new Map<string, number>()
+      for (const { endpointId, counted, leaseUntil } of rows.values()) {
+        if (!counted || (leaseUntil ?? 0) <= now || !endpointIds.includes(endpointId)) continue
+        counts.set(endpointId, (counts.get(endpointId) ?? 0) + 1)
+      }
+      return counts
+    },
+    updateEach: async (patches) => {
+      for (const { id, ...patch } of patches) {
+        const row = table.get(id)
+        if (row) table.replace({ ...row, ...patch })
+      }
+    },
+
+    lastInOrder: async (endpointId, orderKey) =>
+      inOrder(endpointId, orderKey).sort((a, b) => b.position - a.position)[0] ?? null,
+    moveBehind: async (endpointId, orderKey, position, dueAt) => {
+      const behind = inOrder(endpointId, orderKey).filter(
+        (row) => row.status === 'pending' && row.leaseToken === null && row.position > position,
+      )
+      for (const row of behind) table.replace({ ...row, dueAt })
+    },
+
+    async cancelOf(messageIds, now) {
+      const waiting = table.filter(
+        (row) => messageIds.includes(row.messageId) && isWaiting(row) && row.leaseToken === null,
+      )
+      for (const row of waiting) table.replace({ ...row, status: 'canceled', endedAt: now })
+      return waiting
+    },
+    setAside: async (query, { limit, after }) =>
+      setAside(query)
+        .filter(({ id }) => after === null || id > after[0])
+        .sort(byId)
+        .slice(0, limit)
+        .map(({ id, eventType, createdAt }) => ({ id, eventType, createdAt })),
+    countSetAside: async (query, limit) => Math.min(setAside(query).length, limit),
+    lastId: async (tenantId, endpointId) => {
+      const own = [...rows.values()].filter(
+        (row) => row.tenantId === tenantId && (endpointId === null || row.endpointId === endpointId),
+      )
+      return own.sort(byId).at(-1)?.id ?? null
+    },
+    idsTo: async (endpointId, messageIds) => {
+      const wanted = new Set(messageIds)
+      const own = [...rows.values()].filter((row) => row.endpointId === endpointId && wanted.has(row.messageId))
+      return own.map(({ id }) => id)
+    },
+    countOf: async (messageId) => [...rows.values()].filter((row) => row.messageId === messageId).length,
 
     releaseHeld: async (endpointId, now) =>
       void table.update((row) => row.endpointId === endpointId && row.status === 'held', {

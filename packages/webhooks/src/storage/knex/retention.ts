@@ -1,0 +1,110 @@
+import { dialectOf, whereAmong } from '@org/core/knex'
+import type { Knex } from 'knex'
+import type { EndedRequest, RetentionStore } from '../../retention/store.js'
+
+/** How many ids one statement takes. */
+const chunkSize = 500
+
+/** Bodies may repeat the payload, and so may what a function of the host's has thrown. */
+const forgotten = "response_body = null, detail = case when error = 'transform_failed' then null else detail end"
+
+const canceled = { status: 'canceled', lease_token: null, lease_until: null, counted: null }
+
+/** Every statement finds its rows by an index: messages by their ids, deliveries by their message, attempts by theirs. */
+export function knexRetention(db: Knex, prefix: string): RetentionStore {
+  const messages = `${prefix}messages`
+  const deliveries = `${prefix}deliveries`
+  const attempts = `${prefix}attempts`
+
+  async function idsOf(query: Knex.QueryBuilder): Promise<string[]> {
+    const rows: { id: string }[] = await query
+    return rows.map(({ id }) => id)
+  }
+
+  /** The next in the order of their ids, which is that of their publication, until one is too young. */
+  async function oldest({ after, limit, before }: EndedRequest): Promise<string[]> {
+    const rows: { id: string; published: unknown }[] = await db(messages)
+      .where('id', '>', after)
+      .orderBy('id')
+      .limit(limit)
+      .select('id', { published: 'created_at' })
+    const young = rows.findIndex(({ published }) => Number(published) >= before)
+    return (young < 0 ? rows : rows.slice(0, young)).map(({ id }) => id)
+  }
+
+  async function remove(table: string, column: string, ids: readonly string[]): Promise<number> {
+    let removed = 0
+    for (const chunk of chunksOf(ids)) removed += await whereAmong(db(table), column, chunk).delete()
+    return removed
+  }
+
+  return {
+    async ended(request) {
+      const old = await oldest(request)
+      const last = old.at(-1) ?? null
+      if (last === null) return { messageIds: [], last }
+      const stays = `select 1 from ${deliveries} d where d.message_id = ${messages}.id and (d.ended_at is null
+        or d.ended_at >= ? or d.lease_until >= ? or d.status in ('pending', 'held', 'dead_letter'))`
+      const query = whereAmong(db(messages), 'id', old)
+        .whereNull('fan_out_after')
+        .whereRaw(`not exists (${stays})`, [request.before, request.before])
+        .orderBy('id')
+        .select('id')
+      if (request.withPayload) query.whereNotNull('body')
+      return { messageIds: await idsOf(dialectOf(db) === 'sqlite' ? query : query.forUpdate().skipLocked()), last }
+    },
+
+    async countsOf(messageIds) {
+      const rows: { of: string; deliveries: unknown }[] = await whereAmong(db(deliveries), 'message_id', messageIds)
+        .groupBy('message_id')
+        .select({ of: 'message_id' })
+        .count({ deliveries: '*' })
+      return new Map(rows.map((row) => [row.of, Number(row.deliveries)]))
+    },
+
+    deliveryIdsOf: (messageIds, limit) =>
+      idsOf(whereAmong(db(deliveries), 'message_id', messageIds).limit(limit).select('id')),
+
+    removeDeliveries: async (ids) => ({
+      attempts: await remove(attempts, 'delivery_id', ids),
+      deliveries: await remove(deliveries, 'id', ids),
+    }),
+    removeMessages: (ids) => remove(messages, 'id', ids),
+
+    async forgetPayloads(messageIds) {
+      let forgot = 0
+      for (const chunk of chunksOf(messageIds)) {
+        await forgetAttempts(chunk)
+        forgot += await whereAmong(db(messages), 'id', chunk).whereNotNull('body').update({ body: null })
+      }
+      return forgot
+    },
+
+    async cancelMessage(messageId, now) {
+      const waiting = db(deliveries).where('message_id', messageId).whereIn('status', ['pending', 'held']).select('id')
+      const ids = await idsOf(dialectOf(db) === 'sqlite' ? waiting : waiting.orderBy('id').forUpdate())
+      for (const chunk of chunksOf(ids)) {
+        await whereAmong(db(deliveries), 'id', chunk).update({ ...canceled, ended_at: now })
+      }
+      return ids
+    },
+  }
+
+  /** MySQL and MariaDB would look through all attempts for those of a subquery. */
+  async function forgetAttempts(messageIds: readonly string[]): Promise<void> {
+    const of = whereAmong(db(deliveries), 'message_id', messageIds).select('id')
+    if (dialectOf(db) === 'mysql') {
+      const among = messageIds.map(() => '?').join()
+      const joined = `update ${attempts} join ${deliveries} d on d.id = delivery_id set ${forgotten} where d.message_id in`
+      await db.raw(`${joined} (${among})`, [...messageIds])
+    } else {
+      await db.raw(`update ${attempts} set ${forgotten} where delivery_id in (?)`, [of])
+    }
+  }
+}
+
+function chunksOf(ids: readonly string[]): string[][] {
+  const chunks: string[][] = []
+  for (let start = 0; start < ids.length; start += chunkSize) chunks.push(ids.slice(start, start + chunkSize))
+  return chunks
+}

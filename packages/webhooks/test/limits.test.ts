@@ -1,0 +1,161 @@
+/** What holds an endpoint back: rate limits, places in flight, the circuit breaker, order, and days of failing. */
+import { describe, expect, it } from 'vitest'
+import { receiver } from './receiver.js'
+import { testStorages } from './storages.js'
+import { keyCreated, scope, world } from './world.js'
+
+const failing = (_: unknown, __: unknown, response: { writeHead(status: number): { end(): void } }) =>
+  response.writeHead(500).end()
+const day = 24 * 60 * 60 * 1000
+
+for (const { name, missing, open } of await testStorages()) {
+  describe.skipIf(missing)(`an endpoint on ${name}`, () => {
+    it('is sent no more than its rate limit, in bursts no longer than it', async () => {
+      const { storage, close } = await open()
+      const { webhooks, clock } = world({ storage })
+      const target = await receiver()
+      await webhooks.endpoints.create(scope, { url: target.url, rateLimit: { limit: 3, periodMs: 60_000 } })
+      for (let n = 0; n < 8; n++) await webhooks.publish(keyCreated)
+      expect(await webhooks.drain()).toMatchObject({ delivered: 3 })
+      clock.advance(19_999)
+      expect(await webhooks.drain()).toMatchObject({ delivered: 0 })
+      clock.advance(1)
+      expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
+      clock.advance(60_000)
+      expect(await webhooks.drain()).toMatchObject({ delivered: 3 })
+      clock.advance(60_000)
+      expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
+      await close()
+    })
+
+    it('has no more in flight than it may, over all workers', async () => {
+      const { storage, second, close } = await open()
+      let most = 0
+      let now = 0
+      const target = await receiver((_, __, response) => {
+        most = Math.max(most, ++now)
+        setTimeout(() => {
+          now--
+          response.end()
+        }, 50)
+      })
+      const { webhooks } = world({ storage })
+      const { webhooks: other } = world({ storage: second() })
+      await webhooks.endpoints.create(scope, { url: target.url, maxInFlight: 2 })
+      await webhooks.publishBatch(Array.from({ length: 20 }, () => keyCreated))
+      const workers = [webhooks, other].map((one) => one.startWorker({ pollMs: 20 }))
+      await expect.poll(() => target.received.length, { timeout: 10_000 }).toBe(20)
+      await Promise.all(workers.map((worker) => worker.stop()))
+      expect(most).toBe(2)
+      expect(new Set(target.ids()).size).toBe(20)
+      await close()
+    })
+
+    it('is left alone after ten failures in a row, then tried with one, until that succeeds', async () => {
+      const { storage, close } = await open()
+      const { webhooks, clock } = world({ storage, retry: { scheduleMs: Array.from({ length: 20 }, () => 0) } })
+      let broken = true
+      const target = await receiver((_, __, response) => response.writeHead(broken ? 500 : 200).end())
+      const { id } = await webhooks.endpoints.create(scope, { url: target.url, maxInFlight: 1 })
+      await webhooks.publishBatch(Array.from({ length: 5 }, () => keyCreated))
+      const worker = webhooks.startWorker({ pollMs: 10 })
+      await expect.poll(() => target.received.length).toBe(10)
+      const health = () => storage.read(({ endpoints }) => endpoints.health([id]))
+      await expect.poll(async () => (await health())[0]?.openUntil).toBe(clock.now() + 30_000)
+
+      clock.advance(30_001)
+      await expect.poll(() => target.received.length).toBe(11)
+      await expect.poll(async () => (await health())[0]?.openUntil).toBe(clock.now() + 60_000)
+      broken = false
+      clock.advance(60_001)
+      await expect.poll(async () => (await health())[0]).toMatchObject({ failures: 0, openUntil: null, opened: 0 })
+      await expect.poll(() => target.received.length).toBe(16)
+      await worker.stop()
+      expect((await webhooks.deliveries.list(scope, { status: 'delivered' })).data).toHaveLength(5)
+      await close()
+    })
+
+    it('is disabled after five days without one success, and its owner is told', async () => {
+      const { storage, close } = await open()
+      const told: string[] = []
+      const { webhooks, clock, events } = world({
+        storage,
+        retry: { scheduleMs: [0, day, day, day, day, day, day, day] },
+        onEndpointDisabled: ({ id }) => void told.push(id),
+      })
+      const target = await receiver(failing)
+      const { id } = await webhooks.endpoints.create(scope, { url: target.url })
+      await webhooks.publish(keyCreated)
+      for (let n = 0; n < 5; n++) {
+        expect(await webhooks.drain()).toMatchObject({ rescheduled: 1 })
+        clock.advance(day + 1)
+        expect(await webhooks.endpoints.get(scope, id)).toMatchObject({ enabled: true })
+      }
+      expect(await webhooks.drain()).toMatchObject({ rescheduled: 1 })
+      expect(await webhooks.endpoints.get(scope, id)).toMatchObject({ enabled: false, disabledReason: 'failing' })
+      expect(told).toEqual([id])
+      expect(events.filter(({ type }) => type === 'endpoint.disabled')).toMatchObject([
+        { actor: { type: 'system' }, after: { disabledReason: 'failing' } },
+      ])
+      clock.advance(day + 1)
+      expect(await webhooks.drain()).toMatchObject({ held: 1 })
+      await webhooks.endpoints.enable(scope, id)
+      expect(await webhooks.drain()).toMatchObject({ rescheduled: 1 })
+      expect(await webhooks.endpoints.get(scope, id)).toMatchObject({ enabled: true })
+      await close()
+    })
+
+    it('that keeps an order by key sends each after those before it, whatever becomes of others', async () => {
+      const { storage, close } = await open()
+      const { webhooks, clock } = world({ storage, retry: { scheduleMs: [0, 60_000] } })
+      let broken = true
+      const seen: string[] = []
+      const target = await receiver(({ body }, _, response) => {
+        const { data } = JSON.parse(body) as { data: { keyId: string } }
+        const fails = broken && data.keyId === 'a1'
+        if (!fails) seen.push(data.keyId)
+        response.writeHead(fails ? 500 : 200).end()
+      })
+      await webhooks.endpoints.create(scope, { url: target.url, ordering: 'key' })
+      const publish = (keyId: string, orderingKey?: string) =>
+        webhooks.publish({ ...keyCreated, data: { keyId }, ...(orderingKey && { orderingKey }) })
+      await publish('a1', 'a')
+      await publish('a2', 'a')
+      await publish('b1', 'b')
+      await publish('free')
+      await publish('a3', 'a')
+      await publish('b2', 'b')
+      expect(await webhooks.drain()).toMatchObject({ delivered: 3, rescheduled: 1 })
+      expect(seen.filter((id) => id !== 'free')).toEqual(['b1', 'b2'])
+      broken = false
+      await publish('a4', 'a')
+      expect(await webhooks.drain()).toMatchObject({ delivered: 0 })
+      clock.advance(80_000)
+      expect(await webhooks.drain()).toMatchObject({ delivered: 4 })
+      expect(seen.filter((id) => id.startsWith('a'))).toEqual(['a1', 'a2', 'a3', 'a4'])
+      await close()
+    })
+
+    it('that keeps an order goes on when the first is given up or canceled', async () => {
+      const { storage, close } = await open()
+      const { webhooks } = world({ storage, retry: { scheduleMs: [0, 60_000] } })
+      const bad = new Set(['1', '2'])
+      const target = await receiver(({ body }, _, response) => {
+        const { data } = JSON.parse(body) as { data: { keyId: string } }
+        response.writeHead(bad.has(data.keyId) ? 500 : 200).end()
+      })
+      const own = { url: target.url, ordering: 'endpoint' as const, retryScheduleMs: [0] }
+      const { id } = await webhooks.endpoints.create(scope, own)
+      await webhooks.publishBatch(['1', '2', '3'].map((keyId) => ({ ...keyCreated, data: { keyId } })))
+      expect(await webhooks.drain()).toMatchObject({ deadLettered: 2, delivered: 1 })
+
+      await webhooks.endpoints.update(scope, id, { retryScheduleMs: null })
+      const [first] = await webhooks.publishBatch(['1', '4'].map((keyId) => ({ ...keyCreated, data: { keyId } })))
+      expect(await webhooks.drain()).toMatchObject({ rescheduled: 1, delivered: 0 })
+      const [waiting] = (await webhooks.deliveries.list(scope, { messageId: first?.messageId })).data
+      await webhooks.deliveries.cancel(scope, waiting?.id ?? '')
+      expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
+      await close()
+    })
+  })
+}
