@@ -52,12 +52,19 @@ describe('the guides', () => {
     for (const name of Object.keys({ ...defaultEventTypes, ...webhooksEvents })) expect(guide).toContain(`\`${name}\``)
   })
 
-  it('name a test for each guarantee', () => {
-    const guarantees = /^## Guarantees$(.*?)^## /ms.exec(guide)?.[1]?.match(/^- .*$/gm) ?? []
-    expect(guarantees.length).toBeGreaterThan(4)
-    for (const guarantee of guarantees) {
-      const files = [...guarantee.matchAll(/`([\w.-]+\.test\.ts)`/g)].map(([, file = '']) => file)
-      expect(files, guarantee).not.toEqual([])
+  it('name a test for each guarantee, each capability, and each way of others to lose messages', () => {
+    const page = read('../../../docs/webhooks/guarantees.md')
+    const section = (title: string) =>
+      new RegExp(`^## ${title}$(.*?)(?=^## |$(?![\\s\\S]))`, 'ms').exec(page)?.[1] ?? ''
+    const lines = [
+      ...(section('What holds').match(/^- .*$/gm) ?? []),
+      ...(section('What it does').match(/^\| (?!---|Capability).*$/gm) ?? []),
+      ...(section('How others lose or repeat messages').match(/^\| (?!---|What goes).*$/gm) ?? []),
+    ]
+    expect(lines.length).toBeGreaterThan(50)
+    for (const line of lines) {
+      const files = [...line.matchAll(/`([\w.-]+\.test\.ts)`/g)].map(([, file = '']) => file)
+      expect(files, line).not.toEqual([])
       for (const file of files) expect([file, existsSync(new URL(file, import.meta.url))]).toEqual([file, true])
     }
   })

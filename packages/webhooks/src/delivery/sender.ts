@@ -9,8 +9,7 @@ import { createPool, type Pool } from './pool.js'
 import { parseProxy } from './proxy.js'
 
 export type { Exchange } from './exchange.js'
-export { checkNetwork, checkTimeout, defaultTimeoutMs, type NetworkOptions } from './network.js'
-export { maxResponseBytes } from './response.js'
+export { checkNetwork, defaultTimeoutMs, type NetworkOptions } from './network.js'
 
 export interface OutgoingRequest {
   url: string
