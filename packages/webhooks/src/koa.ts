@@ -9,6 +9,13 @@ export type { ReceivedWebhook, ReceiverOptions } from './receiver/core.js'
 export { receiverErrors } from './receiver/errors.js'
 export { webhookReceiver } from './receiver/koa.js'
 export { type Claim, type ReplayCache, type ReplayCacheOptions, replayCache } from './receiver/replay.js'
+export { type KoaRequestEvents, requestEvents } from './request-events/koa.js'
+export type {
+  RequestEvent,
+  RequestEventsOptions,
+  RequestEventsPublisher,
+  RequestTenant,
+} from './request-events/tell.js'
 
 /** Mount it where you like: `parent.use('/api/webhooks', webhooksRouter(webhooks, { context }).routes())`. */
 export function webhooksRouter(webhooks: Pick<Webhooks, 'http'>, options: RouterOptions<Context>): Router {
