@@ -37,7 +37,16 @@ export { contextOf, type GuardOptions } from './http/guard.js'
 export type { HttpResponse, RouterOptions } from './http/message.js'
 export { type OpenApiInfo, openapi, Problem } from './http/openapi.js'
 export { problemResponse } from './http/problem.js'
-export { type Guard, type HttpModule, type Route, type RouteInput, rawBody, route, routesAbout } from './http/route.js'
+export {
+  type Guard,
+  type HttpModule,
+  type OutgoingWebhook,
+  type Route,
+  type RouteInput,
+  rawBody,
+  route,
+  routesAbout,
+} from './http/route.js'
 export type { StreamedBody } from './http/stream.js'
 export type { IdempotencyRecord, IdempotencyStore, StoredResponse } from './idempotency.js'
 export {

@@ -52,7 +52,7 @@ export type {
 export type { Endpoints } from './endpoints/service.js'
 export type { EndpointStore, Subscriber } from './endpoints/store.js'
 export { webhooksErrors } from './errors.js'
-export { defineEventTypes, type EventTypes, testEventType } from './event-types/catalog.js'
+export { defineEventTypes, type EventTypes, testEventType, type WebhookEvent } from './event-types/catalog.js'
 export { defaultEventTypes } from './event-types/defaults.js'
 export type { EventType } from './event-types/schema.js'
 export { webhooksEvents } from './events.js'

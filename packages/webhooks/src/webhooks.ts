@@ -26,6 +26,7 @@ import type { Endpoint } from './endpoints/schema.js'
 import { createEndpoints, type Endpoints } from './endpoints/service.js'
 import { defineEventTypes, type EventTypes } from './event-types/catalog.js'
 import { defaultEventTypes } from './event-types/defaults.js'
+import { outgoingWebhooks } from './event-types/outgoing.js'
 import { eventTypeRoutes } from './event-types/routes.js'
 import { createEventTypeCatalog } from './event-types/service.js'
 import type { webhooksEvents } from './events.js'
@@ -169,6 +170,7 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
       ],
       storage: deps.storage,
       vault: deps.vault,
+      webhooks: outgoingWebhooks(options.eventTypes ?? defaultEventTypes),
     },
   }
 }

@@ -4,6 +4,7 @@ import {
   defaultEventTypes,
   defineEventTypes,
   memoryStorage,
+  type WebhookEvent,
   type Webhooks,
   type webhooksEvents,
 } from '@org/webhooks'
@@ -44,5 +45,20 @@ describe('events', () => {
     draft({ type: 'delivery.canceled', data })
     // @ts-expect-error there is no such event
     draft({ type: 'delivery.lost', data })
+  })
+})
+
+describe('what a receiver gets', () => {
+  it('is told apart by its type', () => {
+    const handle = (event: WebhookEvent<typeof eventTypes>) => {
+      if (event.type === 'order.paid') {
+        expectTypeOf(event.data).toEqualTypeOf<{ orderId: string; total: number }>()
+        // @ts-expect-error there is no such field
+        event.data.keyId
+      }
+      // @ts-expect-error there is no such type
+      return event.type === 'order.lost'
+    }
+    handle({ type: 'order.paid', timestamp: '2026-01-01T00:00:00Z', data: { orderId: 'o1', total: 1 } })
   })
 })

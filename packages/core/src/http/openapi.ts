@@ -1,7 +1,7 @@
 /** The OpenAPI 3.1 document of a module, from its route table (https://spec.openapis.org/oas/v3.1.1). */
 import { z } from 'zod'
 import { coreErrors, type ErrorFactory, FieldError } from '../errors.js'
-import { type HttpModule, type Route, rawBody } from './route.js'
+import { type HttpModule, type OutgoingWebhook, type Route, rawBody } from './route.js'
 
 type Json = Record<string, unknown>
 
@@ -25,7 +25,7 @@ export interface OpenApiInfo {
 }
 
 /** Schemas with an id (`.meta({ id })`) become components; the rest stay where they are used. */
-export function openapi(module: Pick<HttpModule, 'name' | 'routes'>, info: OpenApiInfo): Json {
+export function openapi(module: Pick<HttpModule, 'name' | 'routes' | 'webhooks'>, info: OpenApiInfo): Json {
   const schemas: Json = {}
   const paths: Record<string, Json> = {}
   const schemaOf = (schema: z.ZodType, io: 'input' | 'output') => lift(schema, io, schemas)
@@ -33,12 +33,17 @@ export function openapi(module: Pick<HttpModule, 'name' | 'routes'>, info: OpenA
     const path = route.path.replace(/:(\w+)/g, '{$1}')
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(module.name, route, schemaOf) }
   }
+  const webhooks = Object.entries(module.webhooks ?? {}).map(([name, webhook]) => [
+    name,
+    { post: outgoing(module.name, name, webhook, schemaOf) },
+  ])
   schemaOf(Problem, 'output')
   return {
     openapi: '3.1.1',
     info: { title: info.title, version: info.version },
     servers: [{ url: info.serverUrl ?? '/' }],
     paths,
+    ...(webhooks.length > 0 && { webhooks: Object.fromEntries(webhooks) }),
     components: { schemas },
   }
 }
@@ -62,6 +67,25 @@ function operation(tag: string, route: Route, schemaOf: SchemaOf): Json {
     ],
     ...requestBody(route, schemaOf),
     responses: { [status]: { description: 'Success', ...(content && { content }) }, ...problems(route) },
+  }
+}
+
+/** A request that the module sends: the other side answers. */
+function outgoing(tag: string, name: string, webhook: OutgoingWebhook, schemaOf: SchemaOf): Json {
+  const { summary, body, example, headers, responses } = webhook
+  return {
+    operationId: `webhook:${name}`,
+    tags: [tag],
+    summary,
+    parameters: Object.entries(headers).map(([header, description]) => ({
+      name: header,
+      in: 'header',
+      required: true,
+      description,
+      schema: { type: 'string' },
+    })),
+    requestBody: { required: true, content: { 'application/json': { schema: schemaOf(body, 'output'), example } } },
+    responses: Object.fromEntries(Object.entries(responses).map(([status, description]) => [status, { description }])),
   }
 }
 

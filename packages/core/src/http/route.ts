@@ -106,6 +106,17 @@ export function pathParameters(path: string): string[] {
   return [...path.matchAll(/:(\w+)/g)].map(([, name]) => name ?? '')
 }
 
+/** A request that a module sends to somebody else, for its OpenAPI document. */
+export interface OutgoingWebhook {
+  summary: string
+  body: z.ZodType
+  example: unknown
+  /** What each header says, by name. */
+  headers: Readonly<Record<string, string>>
+  /** What each answer means to the sender, by status or `default`. */
+  responses: Readonly<Record<string, string>>
+}
+
 /** What a module hands to the routers and to OpenAPI. */
 export interface HttpModule {
   /** `rbac`, `webhooks`, `billing`. */
@@ -114,6 +125,8 @@ export interface HttpModule {
   runtime: Runtime
   /** Where the module keeps its things, and with them the idempotency keys of its routes. */
   storage: Storage<{ idempotency: IdempotencyStore }>
+  /** What it sends by itself, by name. */
+  webhooks?: Readonly<Record<string, OutgoingWebhook>>
   /** Keeps the answers that are kept for an `Idempotency-Key` sealed, if they may hold secrets; `context` binds them. */
   vault?: { seal(plain: string, context: string): string; open(stored: string, context: string): string }
 }

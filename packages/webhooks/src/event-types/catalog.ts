@@ -8,6 +8,11 @@ import type { z } from 'zod'
  */
 export type EventTypes = Readonly<Record<string, z.ZodType>>
 
+/** What a receiver gets, told apart by `type`: `verifyWebhook<WebhookEvent<typeof eventTypes>>(…)`. */
+export type WebhookEvent<Types extends EventTypes> = {
+  [Type in keyof Types & string]: { type: Type; timestamp: string; data: z.output<Types[Type]> }
+}[keyof Types & string]
+
 const namePattern = /^[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*$/
 const maxName = 128
 
