@@ -1,17 +1,20 @@
 /** What the guides show is what runs here: every block of code comes out of a sample, and every sample is run. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { DomainEvent } from '@org/core'
 import { fakeClock, type OpenDatabase, testDatabases } from '@org/core/testing'
 import { createWebhooks, defaultEventTypes, memoryStorage, webhooksErrors, webhooksEvents } from '@org/webhooks'
 import { knexStorage, migrate } from '@org/webhooks/knex'
+import express from 'express'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
 import { loopback, receiver } from './receiver.js'
 import * as calls from './samples/calls.js'
 import { createApp as expressApp } from './samples/express.js'
 import { createApp as koaApp } from './samples/koa.js'
 import * as migration from './samples/migration.js'
+import * as pages from './samples/pages.js'
 import { keyCreated } from './world.js'
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
@@ -31,8 +34,13 @@ async function listen(listener: RequestListener): Promise<string> {
 
 describe('the guides', () => {
   it('show code that is run', () => {
-    const samples = ['express', 'koa', 'calls', 'migration'].map((name) => flat(read(`./samples/${name}.ts`)))
-    const blocks = [...guide.matchAll(/^```ts\n(.*?)^```/gms), ...readme.matchAll(/^```ts\n(.*?)^```/gms)]
+    const samples = ['express', 'koa', 'calls', 'migration', 'pages'].map((name) => flat(read(`./samples/${name}.ts`)))
+    // What `receiving.md` shows is run by receiver.http.test.ts.
+    const pages = readdirSync(new URL('../../../docs/webhooks/', import.meta.url)).filter(
+      (name) => name !== 'receiving.md',
+    )
+    const texts = [readme, ...pages.map((name) => read(`../../../docs/webhooks/${name}`))]
+    const blocks = texts.flatMap((text) => [...text.matchAll(/^```ts\n(.*?)^```/gms)])
     expect(blocks.length).toBeGreaterThan(8)
     for (const [, block = ''] of blocks) {
       const shown = samples.some((sample) => sample.includes(flat(block)))
@@ -184,4 +192,33 @@ describe('the samples', () => {
     expect(dead.data.map((row) => row.id)).toEqual([id])
     expect(heard.at(-1)?.type).toBe('delivery.redriven')
   })
+})
+
+it('the further pages show what runs', async () => {
+  const types = { 'order.paid': z.object({ orderId: z.string() }) }
+  const webhooks = createWebhooks({ storage: memoryStorage(), logger, network: loopback })
+  const app = express()
+  pages.healthRoute(app, webhooks)
+  const requests = pages.told(app, webhooks, () => 'acme')
+  const url = await listen(app)
+  expect(await (await fetch(`${url}/health/webhooks`)).json()).toMatchObject({ ok: true, lagMs: null })
+  await requests.flush()
+  expect(pages.described(webhooks)).toHaveProperty('webhooks')
+  pages.kept(memoryStorage())
+
+  const target = await receiver()
+  const shop = createWebhooks({ storage: memoryStorage(), eventTypes: types, logger, network: loopback })
+  const { id, secret } = await shop.endpoints.create({ tenantId: 'acme' }, { url: target.url })
+  await shop.publish({ tenantId: 'acme', type: 'order.paid', data: { orderId: 'o_1' } })
+  await shop.drain()
+  const [received] = target.received
+  expect(pages.consumed(secret, received?.headers ?? {}, received?.body ?? '')).toBe('o_1')
+  expect(
+    await pages.recovered(
+      webhooks,
+      { tenantId: 'acme' },
+      (await webhooks.endpoints.create({ tenantId: 'acme' }, { url: target.url })).id,
+    ),
+  ).toMatchObject({ status: 'running' })
+  expect(id).toMatch(/^ep_/)
 })
