@@ -1,7 +1,8 @@
 import type { Knex } from 'knex'
 import type { IdempotencyRecord, IdempotencyStore, StoredResponse } from '../idempotency.js'
+import { integer, json, nullable, text } from './columns.js'
 import { dialectOf } from './dialect.js'
-import { integer, json, KnexTable, nullable, text } from './table.js'
+import { KnexTable } from './table.js'
 
 /** Idempotency keys in `<prefix>idempotency_keys`; the table comes from {@link idempotencyMigration}. */
 export function knexIdempotency(db: Knex, prefix: string): IdempotencyStore {

@@ -1,6 +1,19 @@
 /** Storage over the host's own Knex instance: unit of work, row codecs, migrations. `knex` itself is only a type here. */
 
 export type { ColumnBuilders } from './column-types.js'
+export {
+  type Column,
+  type Columns,
+  columnName,
+  type Fields,
+  fieldsOf,
+  flag,
+  integer,
+  json,
+  nullable,
+  oneOf,
+  text,
+} from './columns.js'
 export { type Dialect, dialectOf, isContention, isDuplicateKey } from './dialect.js'
 export { knexIdempotency } from './idempotency.js'
 export {
@@ -11,19 +24,5 @@ export {
   type MigrateOptions,
   type Migration,
 } from './migrate.js'
-export {
-  type Column,
-  type Columns,
-  columnName,
-  type Fields,
-  fieldsOf,
-  flag,
-  integer,
-  json,
-  KnexTable,
-  nullable,
-  oneOf,
-  text,
-  whereAmong,
-} from './table.js'
+export { KnexTable, whereAmong } from './table.js'
 export { type KnexUnitOfWorkOptions, knexUnitOfWork } from './unit-of-work.js'
