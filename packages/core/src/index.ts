@@ -49,6 +49,7 @@ export {
 } from './http/route.js'
 export type { StreamedBody } from './http/stream.js'
 export type { IdempotencyRecord, IdempotencyStore, StoredResponse } from './idempotency.js'
+export { type Hearing, keepListening, type Listener, type Listening, type MessageSource } from './listening.js'
 export {
   type MemoryDatabase,
   MemoryTransaction,

@@ -95,7 +95,20 @@ describe('the fields that erasure looks at', () => {
       others: [
         ...['assignmentId', 'currency', 'customerId', 'declineCode', 'deliveryId', 'email', 'endpointId', 'eventType'],
         // What an export asked for is in audit-erase.test.ts; what a host adds to a quota is the host's.
-        ...['filter.*', '.*', 'format', 'inviteId', 'invoiceId', 'key', 'keyId', 'messageId', 'meter', 'name', 'note'],
+        ...[
+          'filter.*',
+          '.*',
+          'format',
+          'inviteId',
+          'invoiceId',
+          'jobId',
+          'key',
+          'keyId',
+          'messageId',
+          'meter',
+          'name',
+          'note',
+        ],
         ...['number', 'plan', 'role', 'subscriptionId', 'tenantId', 'url'],
       ].sort(),
     })
@@ -120,6 +133,7 @@ describe('the fields that erasure looks at', () => {
     expect(sorted(all)).toEqual({
       users: ['author.id', 'invitedBy.id', 'userId'],
       others: [
+        ...['filter.*', 'header', 'headerNames', 'publicKey'],
         ...['action', 'allowedIps', 'assignmentId', 'channels', 'currency', 'deliveryId', 'description', 'domains'],
         ...['email', 'endpointId', 'etag', 'eventId', 'eventType', 'eventTypes', 'fields', 'id', 'inherits', 'key'],
         ...['keyId', 'maskedEmail', 'messageId', 'metadata.*', 'meter', 'name', 'note', 'number', 'path'],

@@ -35,6 +35,7 @@ export type {
 } from './deliveries/store.js'
 export { isAllowedAddress } from './delivery/address-guard.js'
 export { defaultScheduleMs } from './delivery/backoff.js'
+export type { Dispatch, DispatchConsumer, DispatchJob } from './delivery/dispatch.js'
 export type { Drained } from './delivery/dispatcher.js'
 export type { WorkerOptions } from './delivery/schema.js'
 export type { NetworkOptions } from './delivery/sender.js'

@@ -15,6 +15,7 @@ import { deadLetterRoutes, deliveryRoutes } from './deliveries/routes.js'
 import { createDeliveries, type Deliveries } from './deliveries/service.js'
 import { createAddressGuard } from './delivery/address-guard.js'
 import { checkSchedule, defaultScheduleMs } from './delivery/backoff.js'
+import { createDispatching, type Dispatch } from './delivery/dispatch.js'
 import { createDispatcher, type Dispatcher } from './delivery/dispatcher.js'
 import type { OutgoingHooks } from './delivery/outgoing.js'
 import type { NetworkOptions } from './delivery/sender.js'
@@ -58,6 +59,8 @@ export interface WebhooksOptions<Types extends EventTypes = typeof defaultEventT
   retry?: RetryOptions
   /** How long workers keep what has ended: 90 days unless told, and statistics for 400. */
   retention?: RetentionOptions
+  /** A queue that hands work to workers: see `bullmqDispatch`. Without it they look into the database themselves. */
+  dispatch?: Dispatch
   /** Keeps signing secrets and customers' headers encrypted in the database; plain unless given. */
   encryption?: EncryptionOptions
   /**
@@ -113,6 +116,7 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
   const runtime = createRuntime(options)
   const { network = {} } = options
   const wakeUps = new Set<(endpointIds: readonly string[]) => void>()
+  const dispatching = options.dispatch && createDispatching(options.dispatch, runtime.logger)
   const deps: Deps = {
     storage: options.storage ?? temporaryStorage(runtime.logger),
     runtime,
@@ -128,6 +132,7 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
     maxBodyBytes: checkMaxPayload(options.maxPayloadBytes ?? defaultMaxBodyBytes),
     schedule: checkSchedule(options.retry?.scheduleMs ?? defaultScheduleMs),
     wake(endpointIds = []) {
+      dispatching?.announce(endpointIds)
       for (const wake of wakeUps) wake(endpointIds)
     },
   }
@@ -143,6 +148,8 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
   const { recover, replay, redriveAll, ...jobs } = createJobs(deps, walks)
   const deadLetters = { ...createDeadLetters(deps), redriveAll }
 
+  const besides = { jobs: runner.goOn, idle: retention.goOn, onFinished: noteFinished }
+
   return {
     publish,
     publishBatch,
@@ -154,7 +161,7 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
     recover,
     replay,
     jobs,
-    ...createDispatcher(deps, fanOut, wakeUps, { jobs: runner.goOn, idle: retention.goOn, onFinished: noteFinished }),
+    ...createDispatcher(deps, fanOut, wakeUps, besides, dispatching),
     prune: retention.prune,
     health,
     http: {

@@ -24,5 +24,6 @@ export {
   type MigrateOptions,
   type Migration,
 } from './migrate.js'
+export { type PostgresChannel, postgresChannel } from './postgres-channel.js'
 export { KnexTable, whereAmong } from './table.js'
 export { type KnexUnitOfWorkOptions, knexUnitOfWork } from './unit-of-work.js'

@@ -6,14 +6,16 @@ import { maxEndpointTimeoutMs } from '../endpoints/schema.js'
 import type { FanOut } from '../messages/fan-out.js'
 import { watchSender } from '../telemetry/worker.js'
 import { createAttempting, type Result } from './attempt.js'
-import { Claimer } from './claimer.js'
+import { Claimer, type ClaimerParts } from './claimer.js'
+import { connectTo } from './connections.js'
+import type { Dispatching } from './dispatch.js'
 import { createEngine } from './engine.js'
 import { createFinish } from './finish.js'
 import { createOutgoing } from './outgoing.js'
 import { Pump } from './pump.js'
 import { WorkerOptions } from './schema.js'
 import { checkNetwork, createSender, defaultTimeoutMs } from './sender.js'
-import { Signal } from './signal.js'
+import { Gate, Signal } from './signal.js'
 import { runWorker, type Worker } from './worker.js'
 
 /** What a drain did. */
@@ -54,7 +56,7 @@ export interface Besides {
 }
 
 /**
- * Every running worker adds to `wakeUps` what makes it look sooner.
+ * Every running worker adds to `wakeUps` what makes it look sooner; with a queue, its work comes from there instead.
  *
  * @throws ProblemError `setup_error` for a deadline that cannot be one.
  */
@@ -63,6 +65,7 @@ export function createDispatcher(
   fanOut: FanOut,
   wakeUps: Set<(endpointIds: readonly string[]) => void>,
   besides: Besides,
+  dispatching?: Dispatching,
 ): Dispatcher {
   const { storage, runtime, network, guard } = deps
   const { clock, logger } = runtime
@@ -79,9 +82,9 @@ export function createDispatcher(
   const workerChore = async () => (await chore()) || (await besides.idle())
   const probe = () => storage.read(({ deliveries }) => deliveries.agenda())
 
-  function assemble(limits: z.output<typeof WorkerOptions>, heedCircuits: boolean) {
+  function assemble(limits: z.output<typeof WorkerOptions>, heedCircuits: boolean, queue?: ClaimerParts['queue']) {
     const { concurrency, maxInFlightPerEndpoint: perEndpoint } = limits
-    const signals = { room: new Signal(), ended: new Signal() }
+    const signals = { room: new Signal(), ended: new Signal(), roomForJobs: new Gate() }
     const { lookup, ca, proxy, maxConnectionsPerOrigin } = network
     const longest = Math.max(timeoutMs, maxEndpointTimeoutMs)
     const watched = watchSender(
@@ -98,7 +101,9 @@ export function createDispatcher(
       perEndpoint,
       onEnd() {
         signals.ended.notify()
-        if (pump.free >= concurrency) signals.room.notify()
+        if (pump.free < concurrency) return
+        signals.room.notify()
+        signals.roomForJobs.open()
       },
       onFinished(results) {
         claimer.noteFinished(results)
@@ -106,7 +111,7 @@ export function createDispatcher(
         besides.onFinished(results)
       },
     })
-    const claimer = new Claimer({ storage, engine, pump, clock, heedCircuits })
+    const claimer = new Claimer({ storage, engine, pump, clock, heedCircuits, queue })
     return { signals, sender, pump, claimer }
   }
 
@@ -114,10 +119,15 @@ export function createDispatcher(
     startWorker(options = {}) {
       const parsed = parse(WorkerOptions, options)
       const { concurrency, pollMs } = parsed
-      return runWorker(
-        { ...assemble(parsed, true), chore: workerChore, probe, concurrency, pollMs, clock, logger },
-        wakeUps,
-      )
+      return runWorker({
+        ...assemble(parsed, true, dispatching && { dispatching, pollMs }),
+        chore: workerChore,
+        probe,
+        queued: dispatching !== undefined,
+        connect: (ears) => connectTo(ears, { wakeUps, dispatching, source: storage.wakeUps, runtime }),
+        closed: async () => dispatching?.dispatch.close(),
+        ...{ concurrency, pollMs, clock, logger },
+      })
     },
 
     async drain() {

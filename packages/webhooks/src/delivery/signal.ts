@@ -23,3 +23,16 @@ export class Signal {
     this.#wake = undefined
   }
 }
+
+/** Lets all who wait through, each time it is opened. */
+export class Gate {
+  #waiting: (() => void)[] = []
+
+  open(): void {
+    for (const pass of this.#waiting.splice(0)) pass()
+  }
+
+  wait(): Promise<void> {
+    return new Promise((resolve) => void this.#waiting.push(resolve))
+  }
+}

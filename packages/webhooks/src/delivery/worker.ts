@@ -1,9 +1,10 @@
 /** Delivers until it is told to stop. Polling is the truth; a wake-up only makes it sooner. */
 import { type Clock, coreErrors, type Logger } from '@org/core'
 import type { Claimer } from './claimer.js'
+import type { DispatchJob } from './dispatch.js'
 import type { Pump } from './pump.js'
 import type { Sender } from './sender.js'
-import { Signal } from './signal.js'
+import { type Gate, Signal } from './signal.js'
 
 export interface Worker {
   /**
@@ -20,6 +21,16 @@ export interface Worker {
 export interface WorkerSignals {
   room: Signal
   ended: Signal
+  /** Opened when there is room, for jobs of a queue. */
+  roomForJobs: Gate
+}
+
+/** What is told to a worker from outside. */
+export interface WorkerEars {
+  /** These have something due, or will, once a transaction is committed; none says that there is something else to do. */
+  wake(endpointIds: readonly string[]): void
+  /** A job of the queue. False if the worker stops. */
+  take(job: DispatchJob): Promise<boolean>
 }
 
 export interface WorkerParts {
@@ -31,6 +42,12 @@ export interface WorkerParts {
   chore: () => Promise<boolean>
   /** Throws if the storage cannot be read. */
   probe: () => Promise<unknown>
+  /** Whether work comes from a queue, and looking only fills that. */
+  queued: boolean
+  /** Connects whatever tells it; answers how to end that. */
+  connect: (ears: WorkerEars) => () => Promise<void>
+  /** Called when all is done. */
+  closed: () => Promise<void>
   concurrency: number
   pollMs: number
   clock: Clock
@@ -55,8 +72,8 @@ const stopFlushes = 5
 /** The longest that a timer waits; beyond it fires at once. */
 const maxTimer = 2 ** 31 - 1
 
-export function runWorker(parts: WorkerParts, wakeUps: Set<(endpointIds: readonly string[]) => void>): Worker {
-  const { pump, sender, claimer, signals, chore, probe, concurrency, pollMs, clock, logger } = parts
+export function runWorker(parts: WorkerParts): Worker {
+  const { pump, sender, claimer, signals, chore, probe, queued, concurrency, pollMs, clock, logger } = parts
   const stopped = new Signal()
   const woken = new Signal()
   let stopping = false
@@ -69,7 +86,19 @@ export function runWorker(parts: WorkerParts, wakeUps: Set<(endpointIds: readonl
     signals.room.notify()
     woken.notify()
   }
-  wakeUps.add(wake)
+
+  /** Waits for room first, so that a job is left to others who have some. */
+  async function take(job: DispatchJob): Promise<boolean> {
+    while (!stopping && pump.free < concurrency) await signals.roomForJobs.wait()
+    if (stopping) return false
+    if (job.kind === 'look') woken.notify()
+    else if (job.kind === 'published') claimer.expect(job.endpointId)
+    else claimer.agenda.note(job.endpointId, clock.now())
+    signals.room.notify()
+    return true
+  }
+
+  const disconnect = parts.connect({ wake, take })
 
   /** Does `turn` again and again; a failure is logged and tried again for ever. */
   async function loop(turn: () => Promise<void>): Promise<void> {
@@ -98,9 +127,16 @@ export function runWorker(parts: WorkerParts, wakeUps: Set<(endpointIds: readonl
       return
     }
     if (claimed === 0) return
-    await signals.room.wait(wait)
+    await signals.room.wait(Math.min(queued ? claimer.staleIn : wait, nextDueIn()))
     wait = Math.min(wait * 2, pollMs)
-    if (!stopping) await claimer.refresh()
+    if (!stopping && !queued) await claimer.refresh()
+  }
+
+  /** What it knows to be due later is sent on time, however long it waits otherwise. */
+  function nextDueIn(): number {
+    const now = clock.now()
+    const next = claimer.agenda.nextAfter(now)
+    return next === null ? maxTimer : next - now
   }
 
   async function finishTurn(): Promise<void> {
@@ -146,11 +182,14 @@ export function runWorker(parts: WorkerParts, wakeUps: Set<(endpointIds: readonl
 
   async function end(): Promise<void> {
     stopping = true
-    wakeUps.delete(wake)
     for (const signal of [signals.room, signals.ended, woken, stopped]) signal.notify()
+    signals.roomForJobs.open()
+    await disconnect()
     await running
     await finishUp()
+    if (queued) await claimer.handBack()
     await sender.close()
+    await parts.closed()
   }
 
   return {

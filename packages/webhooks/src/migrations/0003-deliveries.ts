@@ -46,10 +46,10 @@ export const deliveries: Migration = {
     const name = `${prefix}deliveries`
     const dialect = dialectOf(knex)
     await knex.schema.alterTable(name, (builder) => {
-      if (dialect === 'mysql') builder.index(['status', 'endpoint_id', 'due_at'], `${name}_due`)
+      if (dialect === 'mysql') builder.index(['status', 'endpoint_id', 'due_at', 'id'], `${name}_due`)
       else {
         const predicate = knex.queryBuilder().whereRaw("status = 'pending'")
-        builder.index(['endpoint_id', 'due_at'], `${name}_due`, { predicate })
+        builder.index(['endpoint_id', 'due_at', 'id'], `${name}_due`, { predicate })
       }
     })
     if (dialect === 'postgres') await knex.raw('alter table ?? set (fillfactor = 50)', [name])

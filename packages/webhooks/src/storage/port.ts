@@ -1,5 +1,5 @@
 /** The storage port of this module: its stores, bound to one transaction. */
-import type { IdempotencyStore, Storage } from '@org/core'
+import type { IdempotencyStore, MessageSource, Storage } from '@org/core'
 import type { DeliveryStore } from '../deliveries/store.js'
 import type { EndpointStore } from '../endpoints/store.js'
 import type { JobStore } from '../jobs/store.js'
@@ -17,4 +17,7 @@ export interface WebhooksStores {
   idempotency: IdempotencyStore
 }
 
-export type WebhooksStorage = Storage<WebhooksStores>
+export interface WebhooksStorage extends Storage<WebhooksStores> {
+  /** Says when something was made due by any process, as JSON of the endpoints' ids; without it, polling finds out. */
+  wakeUps?: MessageSource
+}

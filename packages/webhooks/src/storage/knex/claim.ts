@@ -74,7 +74,7 @@ async function lockOf(
   if (dialectOf(db) === 'postgres') {
     const found = await db.raw(
       `select d.* from unnest(?::text[], ?::int[]) as e (id, room) cross join lateral
-       (select d.* ${due} and endpoint_id = e.id order by due_at limit e.room for update skip locked) d`,
+       (select d.* ${due} and endpoint_id = e.id order by due_at, id limit e.room for update skip locked) d`,
       [ids, rooms.map(([, room]) => room), dueBy, now],
     )
     return found.rows.map((row: Record<string, unknown>) => table.decode(row))
@@ -83,7 +83,7 @@ async function lockOf(
     // No LATERAL, and no limit that differs by row: what is too much of one is left again, since nobody locks.
     const found: Record<string, unknown>[] = await db.raw(
       `select d.* from json_each(?) e cross join ${name} d on d.id in
-       (select d.id ${due} and endpoint_id = e.value order by due_at limit ?)`,
+       (select d.id ${due} and endpoint_id = e.value order by due_at, id limit ?)`,
       [JSON.stringify(ids), dueBy, now, Math.max(...rooms.map(([, room]) => room))],
     )
     return withinRooms(
@@ -91,7 +91,7 @@ async function lockOf(
       rooms,
     )
   }
-  const one = `(select d.* ${due} and endpoint_id = ? order by due_at limit ? for update skip locked)`
+  const one = `(select d.* ${due} and endpoint_id = ? order by due_at, id limit ? for update skip locked)`
   const [found] = await db.raw(
     rooms.map(() => one).join(' union all '),
     rooms.flatMap(([endpointId, room]) => [dueBy, now, endpointId, room]),
@@ -101,7 +101,7 @@ async function lockOf(
 
 function withinRooms(rows: StoredDelivery[], rooms: readonly (readonly [string, number])[]): StoredDelivery[] {
   const left = new Map(rooms)
-  const longestDueFirst = rows.sort((a, b) => a.dueAt - b.dueAt)
+  const longestDueFirst = rows.sort((a, b) => a.dueAt - b.dueAt || (a.id < b.id ? -1 : 1))
   return longestDueFirst.filter(({ endpointId }) => {
     const room = left.get(endpointId) ?? 0
     left.set(endpointId, room - 1)

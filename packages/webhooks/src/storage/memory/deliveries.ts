@@ -67,7 +67,7 @@ export function memoryDeliveries(
     async claim(request) {
       const rooms = new Map(request.rooms)
       const taken: StoredDelivery[] = []
-      for (const row of pending().sort((a, b) => a.dueAt - b.dueAt)) {
+      for (const row of pending().sort((a, b) => a.dueAt - b.dueAt || (a.id < b.id ? -1 : 1))) {
         const room = rooms.get(row.endpointId) ?? 0
         if (row.dueAt > request.dueBy || room <= 0 || (row.leaseUntil ?? 0) > request.now) continue
         if (request.ordered.has(row.endpointId) && !isFirst(row)) continue
