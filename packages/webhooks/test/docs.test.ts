@@ -34,7 +34,9 @@ async function listen(listener: RequestListener): Promise<string> {
 
 describe('the guides', () => {
   it('show code that is run', () => {
-    const samples = ['express', 'koa', 'calls', 'migration', 'pages'].map((name) => flat(read(`./samples/${name}.ts`)))
+    const samples = ['express', 'koa', 'calls', 'migration', 'pages', 'scaling'].map((name) =>
+      flat(read(`./samples/${name}.ts`)),
+    )
     // What `receiving.md` shows is run by receiver.http.test.ts.
     const pages = readdirSync(new URL('../../../docs/webhooks/', import.meta.url)).filter(
       (name) => name !== 'receiving.md',

@@ -4,7 +4,10 @@ import { recordingLogger, testDatabases } from '@org/core/testing'
 import { createWebhooks } from '@org/webhooks'
 import { knexStorage, migrate, migrations } from '@org/webhooks/knex'
 import { storageContract } from '@org/webhooks/testing'
-import { describe, expect, it } from 'vitest'
+import type { Knex } from 'knex'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { StoredDelivery } from '../src/deliveries/schema.js'
+import { addDeliveries, claim, delivery, endpoint, idsOf, message } from '../src/testing/fixtures.js'
 import { testStorages } from './storages.js'
 
 for (const { name, missing, open } of await testStorages()) {
@@ -51,6 +54,115 @@ for (const database of await testDatabases()) {
       }
     })
   })
+}
+
+for (const database of await testDatabases()) {
+  describe.skipIf(database.missing)(`several workers on ${database.name}`, () => {
+    const opened = async () => {
+      const { knex, connect, close } = await database.open({ pool: 6 })
+      await migrate(knex)
+      const other = connect({ pool: 6 })
+      onTestFinished(async () => {
+        await other.destroy()
+        await close()
+      })
+      return { knex, storage: knexStorage(knex), second: knexStorage(other) }
+    }
+
+    it('never take the same, nor two of one key in an order', async () => {
+      const { storage, second } = await opened()
+      const keyed = Array.from({ length: 90 }, (_, n) =>
+        delivery({ id: `del_k${100 + n}`, endpointId: 'ep_k', orderKey: `k${n % 30}`, position: n }),
+      )
+      const free = Array.from({ length: 200 }, (_, n) => delivery({ id: `del_f${100 + n}` }))
+      await addDeliveries(storage, ...keyed, ...free)
+      const rooms = new Map(Object.entries({ ep_1: 15, ep_k: 7 }))
+      const ordered = new Set(['ep_k'])
+      const taken = new Map<string, StoredDelivery>()
+      for (let round = 0; round < 6; round++) {
+        const claims = [0, 1, 2, 3].map((n) =>
+          claim(n % 2 ? storage : second, { rooms, ordered, token: `lease_${round}_${n}` }),
+        )
+        for (const { deliveries } of await Promise.all(claims)) {
+          for (const row of deliveries) {
+            expect([row.id, taken.has(row.id)]).toEqual([row.id, false])
+            taken.set(row.id, row)
+          }
+        }
+      }
+      const rows = [...taken.values()]
+      expect(rows.filter(({ endpointId }) => endpointId === 'ep_1')).toHaveLength(200)
+      const keys = rows.flatMap(({ orderKey }) => orderKey ?? [])
+      expect(keys.length).toBe(30)
+      expect(new Set(keys).size).toBe(30)
+      expect(rows.filter(({ orderKey }) => orderKey !== null).every(({ position }) => position < 30)).toBe(true)
+    })
+
+    it('publish once for a key, whoever comes first', async () => {
+      const { storage, second } = await opened()
+      const publish = (n: number) =>
+        (n % 2 ? storage : second).run(({ messages }) =>
+          messages.insertOrFind(message({ id: `msg_${n}`, idempotencyKey: 'k' })),
+        )
+      const found = await Promise.all([0, 1, 2, 3, 4].map(publish))
+      const first = found.indexOf(null)
+      expect(found.map((row) => row?.id ?? null)).toEqual(found.map((_, n) => (n === first ? null : `msg_${first}`)))
+    })
+
+    it.skipIf(database.name === 'sqlite')('go past what another holds', async () => {
+      const { knex, storage, second } = await opened()
+      await storage.run(async ({ endpoints, messages, deliveries }) => {
+        for (const id of ['ep_1', 'ep_2']) await endpoints.insert(endpoint({ id }))
+        await messages.insert(['msg_1', 'msg_2'].map((id) => message({ id, fanOutAfter: '' })))
+        await deliveries.insert([
+          delivery({ id: 'del_1', orderKey: 'a', position: 1 }),
+          delivery({ id: 'del_2', orderKey: 'a', position: 2 }),
+          delivery({ id: 'del_3' }),
+        ])
+      })
+      await knex.transaction(async (tx) => {
+        await tx('webhooks_health').where('endpoint_id', 'ep_1').forUpdate()
+        await tx('webhooks_messages').where('id', 'msg_1').forUpdate()
+        await tx('webhooks_deliveries').where('id', 'del_1').forUpdate()
+        await second.run(async ({ endpoints, messages }) => {
+          const locked = await endpoints.lockHealth(['ep_1', 'ep_2'])
+          expect(locked.map(({ endpointId }) => endpointId)).toEqual(['ep_2'])
+          expect((await messages.toFanOut(9)).map(({ id }) => id)).toEqual(['msg_2'])
+        })
+        expect(idsOf(await claim(second, { ordered: new Set(['ep_1']) }))).toEqual(['del_3'])
+      })
+      expect(idsOf(await claim(second, { ordered: new Set(['ep_1']) }))).toEqual(['del_1'])
+    })
+
+    it.skipIf(database.name === 'sqlite')('wait for the health that another is about to write', async () => {
+      const { knex, storage, second } = await opened()
+      await storage.run(({ endpoints }) => endpoints.insert(endpoint()))
+      let waiting: Promise<unknown> = Promise.resolve()
+      await storage.run(async ({ endpoints }) => {
+        const [health] = await endpoints.awaitHealth(['ep_1'])
+        if (!health) throw new Error('every endpoint has one')
+        waiting = second.run((stores) => stores.endpoints.awaitHealth(['ep_1']))
+        await waitsFor(knex, 'webhooks_health')
+        const { tenantId: _, ...patch } = health
+        await endpoints.updateHealth([{ ...patch, failures: 7 }])
+      })
+      expect(await waiting).toMatchObject([{ endpointId: 'ep_1', failures: 7 }])
+    })
+  })
+}
+
+/** Until some transaction waits for a lock on a row of that table. */
+async function waitsFor(knex: Knex, table: string): Promise<void> {
+  const waiting = async () => {
+    if (knex.client.config.client === 'pg') {
+      const activity = knex('pg_stat_activity').where('wait_event_type', 'Lock').where('query', 'like', `%${table}%`)
+      return (await activity.select('pid')).length
+    }
+    const waits = knex('information_schema.innodb_trx').where('trx_state', 'LOCK WAIT')
+    return (await waits.where('trx_query', 'like', `%${table}%`).select('trx_id')).length
+  }
+  // MariaDB answers the same until nobody has asked for 100 ms.
+  await expect.poll(waiting, { timeout: 4_000, interval: 250 }).toBeGreaterThan(0)
 }
 
 it('says once, through the logger, that memory is all there is', () => {

@@ -62,8 +62,8 @@ export interface DeliveryStore {
   /** Every endpoint that has something pending, also if it is leased. Its cost is by the endpoints, not by what they have. */
   agenda(): Promise<Due[]>
   /**
-   * Leases what is pending, due and not leased, or whose lease has ended, of each endpoint the longest due first and of those the oldest, and
-   * counts an attempt for each. Skips what others are claiming at the same time.
+   * Leases what is pending, due and not leased, or whose lease has ended, of each endpoint the longest due first and of
+   * those the oldest, and counts an attempt for each. Skips what others are claiming at the same time.
    */
   claim(request: ClaimRequest): Promise<Claimed>
   /** How many of these endpoints' deliveries are leased and counted, by endpoint. */

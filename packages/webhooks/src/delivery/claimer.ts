@@ -17,6 +17,8 @@ export interface ClaimerParts {
   heedCircuits: boolean
   /** Where endpoints come from, if not from looking; what looking finds then goes there. */
   queue?: { dispatching: Dispatching; pollMs: number } | undefined
+  /** Called when something is to be claimed that was not, while it may be waiting. */
+  onNoted: () => void
 }
 
 /** How many endpoints one claim asks for. */
@@ -65,6 +67,12 @@ export class Claimer {
     const { clock, queue } = this.#parts
     const age = clock.now() - this.#refreshedAt
     return Math.max(queue?.pollMs ?? refreshMs, this.#refreshCost * refreshShare) - age
+  }
+
+  /** Whether so many endpoints already wait to be asked, which fill all places. */
+  hasBacklog(limit: number): boolean {
+    const { clock, pump } = this.#parts
+    return this.agenda.due(clock.now(), limit, (id) => pump.freeOf(id) > 0).length >= limit
   }
 
   /** Something of it is to come any moment. */
@@ -123,7 +131,9 @@ export class Claimer {
     if (more.length === 0) return
     void this.#offer(more).then((taken) => {
       const now = this.#parts.clock.now()
-      if (!taken) for (const id of more) this.agenda.note(id, now)
+      if (taken) return
+      for (const id of more) this.agenda.note(id, now)
+      this.#parts.onNoted()
     })
   }
 
@@ -140,12 +150,16 @@ export class Claimer {
 
   /** What is known from what this worker itself has written. */
   noteFinished(results: readonly Result[]): void {
+    const now = this.#parts.clock.now()
+    let noted = false
     for (const { job, outcome } of results) {
       const { endpointId, orderKey } = job.delivery
-      if (outcome.kind === 'retry' || outcome.kind === 'released') this.agenda.note(endpointId, outcome.dueAt)
-      else if (orderKey !== null) this.agenda.note(endpointId, this.#parts.clock.now())
-      // A place of those that are counted over all workers is free again.
-      else if (job.endpoint?.maxInFlight) this.agenda.note(endpointId, this.#parts.clock.now())
+      const isPutOff = outcome.kind === 'retry' || outcome.kind === 'released'
+      // The next of its key may go out; a place of those that are counted over all workers is free again.
+      if (!isPutOff && orderKey === null && !job.endpoint?.maxInFlight) continue
+      this.agenda.note(endpointId, isPutOff ? outcome.dueAt : now)
+      noted = true
     }
+    if (noted) this.#parts.onNoted()
   }
 }

@@ -48,12 +48,13 @@ export function createDispatching(dispatch: Dispatch, logger: Logger): Dispatchi
   let failing = false
 
   function failed(error: unknown): void {
-    if (!failing)
-      logger.warn('The queue of webhooks is out of reach; workers look into the database instead', { error })
+    if (!failing) logger.warn('The queue of webhooks failed; what it has lost is found in the database', { error })
     failing = true
   }
 
   async function enqueue(jobs: readonly DispatchJob[]): Promise<boolean> {
+    // That nothing was refused says nothing about the queue.
+    if (jobs.length === 0) return true
     try {
       for (let n = 0; n < jobs.length; n += maxJobs) await dispatch.enqueue(jobs.slice(n, n + maxJobs))
       failing = false

@@ -111,7 +111,8 @@ export function createDispatcher(
         besides.onFinished(results)
       },
     })
-    const claimer = new Claimer({ storage, engine, pump, clock, heedCircuits, queue })
+    const onNoted = () => signals.room.notify()
+    const claimer = new Claimer({ storage, engine, pump, clock, heedCircuits, queue, onNoted })
     return { signals, sender, pump, claimer }
   }
 

@@ -87,9 +87,9 @@ export function runWorker(parts: WorkerParts): Worker {
     woken.notify()
   }
 
-  /** Waits for room first, so that a job is left to others who have some. */
+  /** Waits for room first, so that what is behind it is left to others who have some. */
   async function take(job: DispatchJob): Promise<boolean> {
-    while (!stopping && pump.free < concurrency) await signals.roomForJobs.wait()
+    while (!stopping && (pump.free < concurrency || claimer.hasBacklog(concurrency))) await signals.roomForJobs.wait()
     if (stopping) return false
     if (job.kind === 'look') woken.notify()
     else if (job.kind === 'published') claimer.expect(job.endpointId)
@@ -122,6 +122,7 @@ export function runWorker(parts: WorkerParts): Worker {
     if (claimer.isStale) await claimer.refresh()
     if (stopping) return
     const claimed = await claimer.claim(clock.now())
+    signals.roomForJobs.open()
     if (claimed !== null && claimed > 0) {
       wait = shortestWait
       return

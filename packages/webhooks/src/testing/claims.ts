@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ContractCase, contractCase } from '@org/core/testing'
 import type { WebhooksStorage } from '../storage/port.js'
-import { addDeliveries, claim, delivery, idsOf } from './fixtures.js'
+import { addDeliveries, claim, delivery, idsOf, job } from './fixtures.js'
 
 export const claimCases: readonly ContractCase<WebhooksStorage>[] = [
   contractCase('keeps an agenda of the endpoints that have something pending', async ({ storage }) => {
@@ -114,6 +114,49 @@ export const claimCases: readonly ContractCase<WebhooksStorage>[] = [
         ['del_1', 900],
       ],
     )
+  }),
+
+  contractCase(
+    'takes the longest due first whatever their order of ids, and of those the oldest',
+    async ({ storage }) => {
+      const dueAt = [5, 3, 3, 4, 3]
+      await addDeliveries(storage, ...dueAt.map((due, n) => delivery({ id: `del_${9 - n}`, dueAt: due })))
+      const next = async () => idsOf(await claim(storage, { rooms: new Map([['ep_1', 2]]) }))
+      assert.deepEqual([await next(), await next(), await next()], [['del_5', 'del_7'], ['del_6', 'del_8'], ['del_9']])
+    },
+  ),
+
+  contractCase('leases the job whose turn it is', async ({ storage }) => {
+    await storage.run(async ({ jobs }) => {
+      await jobs.insert(job({ id: 'job_1', turnAt: 100 }))
+      await jobs.insert(
+        job({ id: 'job_2', turnAt: 90, tenantId: 't2', params: { ...job().params, eventTypes: ['a.*'] } }),
+      )
+      await jobs.insert(job({ id: 'job_3', turnAt: 1, status: 'done', endpointId: 'ep_3' }))
+    })
+    const take = (now: number) =>
+      storage.run(({ jobs }) => jobs.claim({ now, token: `lease_${now}`, leaseUntil: now + 50 }))
+    assert.equal(await storage.read(({ jobs }) => jobs.anyToRun(1000)), true)
+    const second = await take(1000)
+    const lease = { leaseToken: 'lease_1000', leaseUntil: 1050, turnAt: 1000 }
+    assert.deepEqual(second, { ...job({ id: 'job_2', tenantId: 't2' }), params: second?.params, ...lease })
+    assert.deepEqual(second?.params.eventTypes, ['a.*'])
+    assert.equal((await take(1000))?.id, 'job_1')
+    assert.equal(await take(1049), null)
+    assert.equal(await storage.read(({ jobs }) => jobs.anyToRun(1049)), false)
+    assert.equal((await take(1050))?.id, 'job_1')
+    await storage.run(async ({ jobs }) => {
+      assert.deepEqual(await jobs.get('t2', 'job_2'), second)
+      assert.deepEqual([await jobs.get('t1', 'job_2'), await jobs.lock('t1', 'job_2')], [null, null])
+      await jobs.update('job_2', { status: 'done', reached: { createdAt: 7, id: 'msg_7' }, endedAt: 1060 })
+      assert.deepEqual((await jobs.lock('t2', 'job_2'))?.reached, { createdAt: 7, id: 'msg_7' })
+      const list = async (filter: object, after: [string] | null = null) =>
+        (await jobs.list('t1', filter, { limit: 9, after })).map(({ id }) => id)
+      assert.deepEqual(await list({}), ['job_3', 'job_1'])
+      assert.deepEqual(await list({}, ['job_3']), ['job_1'])
+      assert.deepEqual([await list({ status: 'running' }), await list({ endpointId: 'ep_3' })], [['job_1'], ['job_3']])
+    })
+    assert.equal(await take(9999).then((taken) => taken?.id), 'job_1')
   }),
 
   contractCase('counts what is in flight of the endpoints that are counted', async ({ storage }) => {

@@ -1,8 +1,11 @@
-/** The delivery log and its attempts. */
+/** The delivery log, its attempts, and what is counted of them. */
 import assert from 'node:assert/strict'
 import { type ContractCase, contractCase } from '@org/core/testing'
+import { hourMs, type StoredStats } from '../stats/schema.js'
+import type { CountedStatus } from '../stats/store.js'
+import { emptyStats } from '../stats/tally.js'
 import type { WebhooksStorage } from '../storage/port.js'
-import { addDeliveries, attempt, delivery } from './fixtures.js'
+import { addDeliveries, attempt, delivery, message } from './fixtures.js'
 
 export const deliveryCases: readonly ContractCase<WebhooksStorage>[] = [
   contractCase('locks and patches many', async ({ storage }) => {
@@ -63,6 +66,79 @@ export const deliveryCases: readonly ContractCase<WebhooksStorage>[] = [
     )
     assert.deepEqual(await get('del_2'), delivery({ id: 'del_2', status: 'held', endpointId: 'ep_2' }))
     assert.deepEqual(await get('del_4'), delivery({ id: 'del_4', status: 'dead_letter' }))
+  }),
+
+  contractCase('walks through what was set aside, and knows where that ends', async ({ storage }) => {
+    const failed = delivery({ id: 'del_1', status: 'dead_letter', createdAt: 10 })
+    await addDeliveries(
+      storage,
+      failed,
+      delivery({ id: 'del_2', status: 'held', createdAt: 20 }),
+      delivery({ id: 'del_3', status: 'dead_letter', createdAt: 30, messageId: 'msg_3' }),
+      delivery({ id: 'del_4', status: 'dead_letter', createdAt: 40, endpointId: 'ep_2' }),
+      delivery({ id: 'del_5', createdAt: 50 }),
+      delivery({ id: 'del_6', status: 'dead_letter', createdAt: 60 }),
+      delivery({ id: 'del_7', status: 'dead_letter', tenantId: 't2', endpointId: 'ep_7' }),
+    )
+    await storage.read(async ({ deliveries }) => {
+      const query = { tenantId: 't1', endpointId: 'ep_1', since: null, until: null, upTo: 'del_5' }
+      const both = { ...query, statuses: ['held', 'dead_letter'] as const }
+      const ids = (part: object, after: [string] | null = null, limit = 9) =>
+        deliveries.setAside({ ...both, ...part }, { limit, after }).then((rows) => rows.map(({ id }) => id))
+      assert.deepEqual(await ids({}), ['del_1', 'del_2', 'del_3'])
+      assert.deepEqual(await ids({}, null, 2), ['del_1', 'del_2'])
+      assert.deepEqual(await ids({}, ['del_2']), ['del_3'])
+      assert.deepEqual(await ids({ statuses: ['dead_letter'] }), ['del_1', 'del_3'])
+      assert.deepEqual(await ids({ since: 20, until: 30 }), ['del_2'])
+      assert.deepEqual(await ids({ endpointId: null, upTo: 'del_9' }), ['del_1', 'del_2', 'del_3', 'del_4', 'del_6'])
+      const [first] = await deliveries.setAside(both, { limit: 1, after: null })
+      assert.deepEqual(first, { id: 'del_1', eventType: failed.eventType, createdAt: 10 })
+      assert.deepEqual([await deliveries.countSetAside(both, 9), await deliveries.countSetAside(both, 2)], [3, 2])
+      assert.deepEqual([await deliveries.lastId('t1', null), await deliveries.lastId('t1', 'ep_2')], ['del_6', 'del_4'])
+      assert.equal(await deliveries.lastId('t3', null), null)
+      assert.deepEqual((await deliveries.idsTo('ep_1', ['msg_3', 'msg_9'])).sort(), ['del_3'])
+      assert.deepEqual(await deliveries.idsTo('ep_1', []), [])
+    })
+  }),
+
+  contractCase('adds up what came of attempts, by the hour', async ({ storage }) => {
+    const row = (hour: number, part: Partial<StoredStats> = {}): StoredStats => ({
+      ...emptyStats('ep_1', 't1', hour * hourMs),
+      ...part,
+    })
+    const first = row(5, { attempts: 2, failures: 1, durationMs: 700, maxMs: 600, upTo100: 1, upTo1000: 1 })
+    await storage.run(({ stats }) => stats.add([]))
+    await storage.run(({ stats }) =>
+      stats.add([first, row(4, { attempts: 1 }), row(7), row(4, { endpointId: 'ep_2' })]),
+    )
+    await storage.run(({ stats }) => stats.add([row(5, { attempts: 1, durationMs: 90, maxMs: 90, upTo100: 1 })]))
+    await storage.run(async ({ stats }) => {
+      const between = (since: number, until: number) => stats.between('t1', 'ep_1', since * hourMs, until * hourMs)
+      const sum = row(5, { attempts: 3, failures: 1, durationMs: 790, maxMs: 600, upTo100: 2, upTo1000: 1 })
+      assert.deepEqual(await between(4, 7), [row(4, { attempts: 1 }), sum])
+      assert.deepEqual(await stats.between('t2', 'ep_1', 0, 9 * hourMs), [])
+      assert.equal(await stats.removeBefore(4 * hourMs, 9), 0)
+      assert.equal(await stats.removeBefore(6 * hourMs, 1), 1)
+      assert.equal(await stats.removeBefore(6 * hourMs, 9), 1)
+      assert.equal(await stats.removeBefore(6 * hourMs, 9), 1)
+      assert.deepEqual(await between(0, 9), [row(7)])
+    })
+  }),
+
+  contractCase('counts what waits, no further than it is told', async ({ storage }) => {
+    const waiting = ['pending', 'pending', 'pending', 'held', 'dead_letter', 'delivered'] as const
+    await addDeliveries(
+      storage,
+      ...waiting.map((status, n) => delivery({ id: `del_${n}`, status })),
+      delivery({ id: 'del_8', endpointId: 'ep_2' }),
+    )
+    await storage.run(({ messages }) => messages.insert([message({ fanOutAfter: '' }), message({ id: 'msg_2' })]))
+    await storage.read(async ({ stats }) => {
+      const count = (status: CountedStatus, limit = 9) => stats.countOf('t1', 'ep_1', status, limit)
+      assert.deepEqual([await count('pending'), await count('held'), await count('dead_letter')], [3, 1, 1])
+      assert.deepEqual([await count('pending', 2), await stats.countOf('t2', 'ep_1', 'pending', 9)], [2, 0])
+      assert.deepEqual([await stats.countFanOuts(9), await stats.countFanOuts(0)], [1, 0])
+    })
   }),
 
   contractCase('logs attempts, the latest first', async ({ storage }) => {

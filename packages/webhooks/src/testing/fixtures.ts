@@ -2,6 +2,7 @@
 import type { Attempt, StoredDelivery } from '../deliveries/schema.js'
 import type { Claimed, ClaimRequest } from '../deliveries/store.js'
 import type { StoredEndpoint } from '../endpoints/schema.js'
+import type { StoredJob } from '../jobs/schema.js'
 import type { StoredMessage } from '../messages/schema.js'
 import type { WebhooksStorage } from '../storage/port.js'
 
@@ -112,6 +113,31 @@ export function attempt(row: Partial<Attempt> = {}): Attempt {
     detail: null,
     startedAt: 1_767_225_600_000,
     durationMs: 87,
+    ...row,
+  }
+}
+
+export function job(row: Partial<StoredJob> = {}): StoredJob {
+  return {
+    id: 'job_1',
+    tenantId: 't1',
+    kind: 'redrive',
+    status: 'running',
+    endpointId: null,
+    params: { since: null, until: null, eventTypes: null },
+    processed: 0,
+    affected: 0,
+    skipped: 0,
+    total: null,
+    error: null,
+    reached: null,
+    upTo: { createdAt: 1_767_225_600_000, id: 'del_9' },
+    leaseToken: null,
+    leaseUntil: null,
+    turnAt: 0,
+    createdAt: 1_767_225_600_000,
+    updatedAt: 1_767_225_600_000,
+    endedAt: null,
     ...row,
   }
 }

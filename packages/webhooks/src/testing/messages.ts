@@ -57,6 +57,100 @@ export const messageCases: readonly ContractCase<WebhooksStorage>[] = [
     })
   }),
 
+  contractCase('walks through what was published to a tenant, by time and id', async ({ storage }) => {
+    const published = [
+      message({ id: 'msg_1', createdAt: 20 }),
+      message({ id: 'msg_2', createdAt: 10, channels: ['eu'], orderingKey: 'k', fanOutAfter: '' }),
+      message({ id: 'msg_3', createdAt: 20, body: null }),
+      message({ id: 'msg_4', createdAt: 20 }),
+      message({ id: 'msg_5', createdAt: 30 }),
+      message({ id: 'msg_6', createdAt: 15, tenantId: 't2' }),
+    ]
+    await storage.run(({ messages }) => messages.insert(published))
+    await storage.read(async ({ messages }) => {
+      const upTo = { createdAt: 20, id: 'msg_3' }
+      const query = { tenantId: 't1', since: null, until: null, upTo }
+      const ids = (part: object, after: { createdAt: number; id: string } | null, limit = 9) =>
+        messages.published({ ...query, ...part }, { limit, after }).then((rows) => rows.map(({ id }) => id))
+      assert.deepEqual(await ids({}, null), ['msg_2', 'msg_1', 'msg_3'])
+      assert.deepEqual(await ids({}, null, 2), ['msg_2', 'msg_1'])
+      assert.deepEqual(await ids({}, { createdAt: 20, id: 'msg_1' }), ['msg_3'])
+      assert.deepEqual(await ids({ since: 20 }, null), ['msg_1', 'msg_3'])
+      assert.deepEqual(await ids({ until: 20 }, null), ['msg_2'])
+      const [first] = await messages.published(query, { limit: 1, after: null })
+      const { id, type, channels, orderingKey, fanOutAfter, createdAt } = published[1] ?? message()
+      assert.deepEqual(first, { id, type, channels, orderingKey, fanOutAfter, createdAt })
+      assert.deepEqual([await messages.countPublished(query, 9), await messages.countPublished(query, 2)], [3, 2])
+      assert.deepEqual(await messages.lastPublished('t1'), { createdAt: 30, id: 'msg_5' })
+      assert.equal(await messages.lastPublished('t3'), null)
+      assert.deepEqual((await messages.withPayload(['msg_1', 'msg_3', 'msg_9'])).sort(), ['msg_1'])
+      assert.deepEqual(await messages.withPayload([]), [])
+    })
+  }),
+
+  contractCase('finds what has ended long ago, and forgets it', async ({ storage }) => {
+    const ids = ['msg_1', 'msg_2', 'msg_3', 'msg_4', 'msg_5', 'msg_6', 'msg_7']
+    const young = { createdAt: 100 }
+    const ended = { status: 'delivered', endedAt: 50 } as const
+    await storage.run(async ({ messages, deliveries }) => {
+      await messages.insert(ids.map((id) => message({ id, createdAt: 10, ...(id === 'msg_7' && young) })))
+      await messages.update('msg_2', { fanOutAfter: '' })
+      await messages.update('msg_6', { body: null })
+      await deliveries.insert([
+        delivery({ id: 'del_1', ...ended }),
+        delivery({ id: 'del_2', ...ended, status: 'canceled' }),
+        delivery({ id: 'del_3', messageId: 'msg_3', ...ended, status: 'dead_letter' }),
+        delivery({ id: 'del_4', messageId: 'msg_4', ...ended, endedAt: 100 }),
+        delivery({ id: 'del_5', messageId: 'msg_5', ...ended, leaseUntil: 100 }),
+      ])
+      await deliveries.insertAttempts([
+        attempt(),
+        attempt({ number: 2, error: 'transform_failed', detail: 'it said …' }),
+        attempt({ deliveryId: 'del_3', detail: 'kept' }),
+      ])
+    })
+    await storage.run(async ({ retention, messages, deliveries }) => {
+      const request = { after: '', limit: 9, before: 100, withPayload: false }
+      assert.deepEqual(await retention.ended(request), { messageIds: ['msg_1', 'msg_6'], last: 'msg_6' })
+      const withPayload = { ...request, withPayload: true }
+      assert.deepEqual(await retention.ended(withPayload), { messageIds: ['msg_1'], last: 'msg_6' })
+      assert.deepEqual(await retention.ended({ ...request, limit: 2 }), { messageIds: ['msg_1'], last: 'msg_2' })
+      assert.deepEqual(await retention.ended({ ...request, after: 'msg_6' }), { messageIds: [], last: null })
+      assert.deepEqual([...(await retention.countsOf(['msg_1', 'msg_6']))], [['msg_1', 2]])
+      assert.deepEqual((await retention.deliveryIdsOf(['msg_1', 'msg_6'], 9)).sort(), ['del_1', 'del_2'])
+      assert.equal((await retention.deliveryIdsOf(['msg_1', 'msg_3'], 2)).length, 2)
+      assert.equal(await retention.forgetPayloads(['msg_1', 'msg_6']), 1)
+      assert.equal((await messages.get('t1', 'msg_1'))?.body, null)
+      const attempts = await deliveries.attempts('del_1', { limit: 9, after: null })
+      assert.deepEqual(
+        attempts.map(({ responseBody, detail }) => [responseBody, detail]),
+        [
+          [null, null],
+          [null, null],
+        ],
+      )
+      assert.equal((await deliveries.attempts('del_3', { limit: 1, after: null }))[0]?.detail, 'kept')
+      assert.deepEqual(await retention.removeDeliveries(['del_1', 'del_2']), { deliveries: 2, attempts: 2 })
+      assert.equal(await retention.removeMessages(['msg_1', 'msg_9']), 1)
+      const left = await messages.byIds(ids)
+      assert.deepEqual(left.map(({ id }) => id).sort(), ids.slice(1))
+    })
+  }),
+
+  contractCase('cancels a message, also what of it is being sent', async ({ storage }) => {
+    const lease = { leaseToken: 'lease_1', leaseUntil: 5000, counted: true } as const
+    const delivered = delivery({ id: 'del_3', status: 'delivered' })
+    await storage.run(({ deliveries }) =>
+      deliveries.insert([delivery(lease), delivery({ id: 'del_2', status: 'held' }), delivered]),
+    )
+    await storage.run(async ({ retention, deliveries }) => {
+      assert.deepEqual((await retention.cancelMessage('msg_1', 80)).sort(), ['del_1', 'del_2'])
+      assert.deepEqual(await deliveries.get('t1', 'del_1'), delivery({ status: 'canceled', endedAt: 80 }))
+      assert.deepEqual(await deliveries.get('t1', 'del_3'), delivered)
+      assert.deepEqual(await retention.cancelMessage('msg_1', 90), [])
+    })
+  }),
+
   contractCase("leaves nothing when the host's transaction rolls back", async ({ storage, transaction }) => {
     const rollBack = new Error('roll back')
     const failed = transaction(async (tx) => {

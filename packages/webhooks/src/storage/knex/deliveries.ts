@@ -63,14 +63,14 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
     agenda: () => agenda(table),
     claim: (request) => claimDue(table, request),
     async inFlight(endpointIds, now) {
-      const rows: { endpoint_id: string; count: unknown }[] = await table
+      const rows: { of: string; count: unknown }[] = await table
         .query((query) =>
           query.whereIn('endpoint_id', endpointIds).whereNotNull('counted').where('lease_until', '>', now),
         )
         .groupBy('endpoint_id')
-        .select('endpoint_id')
+        .select({ of: 'endpoint_id' })
         .count({ count: '*' })
-      return new Map(rows.map((row) => [row.endpoint_id, Number(row.count)]))
+      return new Map(rows.map((row) => [row.of, Number(row.count)]))
     },
     updateEach: (patches) => table.updateEach('id', patches),
 

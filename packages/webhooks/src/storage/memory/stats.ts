@@ -39,7 +39,8 @@ export function memoryStats({ stats, deliveries, messages }: CountedRows, tx: Me
     countFanOuts: async (limit) =>
       Math.min([...messages.values()].filter((row) => row.fanOutAfter !== null).length, limit),
     async removeBefore(time, limit) {
-      const gone = oldestFirst(table.filter((row) => row.hour < time)).slice(0, limit)
+      const old = oldestFirst(table.filter((row) => row.hour < time))
+      const gone = old.filter(({ hour }) => hour === old[0]?.hour).slice(0, limit)
       for (const row of gone) table.delete(key(row))
       return gone.length
     },
