@@ -28,7 +28,7 @@ export interface Result {
 type AttemptDeps = Pick<Deps, 'runtime' | 'schedule'>
 
 /** How many workers in a row may die while they hold a delivery before it is given up. */
-const maxLost = 50
+const maxLost = 20
 
 /** How long a delivery waits that could not be signed, in milliseconds. */
 const unsignedWait = 60_000

@@ -91,6 +91,11 @@ export function createDispatcher(
       createSender({ guard, lookup, ca, proxy, maxConnectionsPerOrigin, timeoutMs: longest, clock }),
     )
     const { sender } = watched
+    const tellRoom = () => {
+      if (!pump.hasRoom) return
+      signals.room.notify()
+      signals.roomForJobs.open()
+    }
     const pump: Pump = new Pump({
       attempting,
       finish,
@@ -101,11 +106,10 @@ export function createDispatcher(
       perEndpoint,
       onEnd() {
         signals.ended.notify()
-        if (pump.free < concurrency) return
-        signals.room.notify()
-        signals.roomForJobs.open()
+        tellRoom()
       },
       onFinished(results) {
+        tellRoom()
         claimer.noteFinished(results)
         watched.finished(results)
         besides.onFinished(results)

@@ -89,7 +89,7 @@ export function runWorker(parts: WorkerParts): Worker {
 
   /** Waits for room first, so that what is behind it is left to others who have some. */
   async function take(job: DispatchJob): Promise<boolean> {
-    while (!stopping && (pump.free < concurrency || claimer.hasBacklog(concurrency))) await signals.roomForJobs.wait()
+    while (!stopping && (!pump.hasRoom || claimer.hasBacklog(concurrency))) await signals.roomForJobs.wait()
     if (stopping) return false
     if (job.kind === 'look') woken.notify()
     else if (job.kind === 'published') claimer.expect(job.endpointId)
@@ -117,8 +117,7 @@ export function runWorker(parts: WorkerParts): Worker {
   }
 
   async function claimTurn(): Promise<void> {
-    // Few at a time would cost as much as many.
-    if (pump.free < concurrency) return signals.room.wait(pollMs)
+    if (!pump.hasRoom) return signals.room.wait(pollMs)
     if (claimer.isStale) await claimer.refresh()
     if (stopping) return
     const claimed = await claimer.claim(clock.now())

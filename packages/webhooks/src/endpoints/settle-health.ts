@@ -24,7 +24,8 @@ export function talliesOf(results: readonly Result[]): Map<string, Tally> {
   const tallies = new Map<string, Tally>()
   const ailing = new Set<string>()
   for (const { job, attempt } of results) {
-    if (!attempt || attempt.error === 'worker_stopped') continue
+    // What the host's own function failed at says nothing of the endpoint.
+    if (!attempt || attempt.error === 'worker_stopped' || attempt.error === 'transform_failed') continue
     const { endpointId } = job.delivery
     const tally = tallies.get(endpointId) ?? { failed: 0, succeeded: 0, probeFailed: false }
     tallies.set(endpointId, tally)
