@@ -7,7 +7,7 @@ export type Dialect = 'sqlite' | 'postgres' | 'mysql'
 /** @throws ProblemError `setup_error` for a database that we do not support. */
 export function dialectOf(db: Knex): Dialect {
   const name: unknown = db.client?.dialect
-  if (name === 'sqlite3') return 'sqlite'
+  if (name === 'sqlite3' && db.client.driverName === 'better-sqlite3') return 'sqlite'
   if (name === 'postgresql') return 'postgres'
   if (name === 'mysql') return 'mysql'
   throw coreErrors.setup_error({

@@ -3,6 +3,7 @@ import type { Knex } from 'knex'
 import { coreErrors } from '../errors.js'
 import { type Columns, columnName, type Fields, fieldsOf } from './columns.js'
 import { dialectOf, isDuplicateKey } from './dialect.js'
+import { runForEach } from './sqlite.js'
 
 const isFields = <Row>(columns: Columns<Row> | Fields<Row>): columns is Fields<Row> => Array.isArray(columns)
 
@@ -10,14 +11,19 @@ type Stored = Record<string, unknown>
 type Narrow = (query: Knex.QueryBuilder) => Knex.QueryBuilder
 type Where<Row> = Partial<Row> | Narrow
 
-/** How many rows one INSERT takes: SQLite refuses more than 500, and others limit its parameters. */
+/** How many rows one INSERT takes: databases limit its parameters. */
 const insertChunk = 250
 
 /** How many rows one document holds. */
 const documentChunk = 1000
 
-/** PostgreSQL takes no half of a surrogate pair in a document, and makes U+FFFD of it in a parameter. */
+/**
+ * PostgreSQL takes no half of a surrogate pair in a document, and makes U+FFFD of it in a parameter. JSON.stringify
+ * escapes such a half, and only that, with a `d`; text that happens to look like it is only looked at more closely.
+ */
 function documentOf(rows: Stored[]): string {
+  const document = JSON.stringify(rows)
+  if (!document.includes('\\ud')) return document
   return JSON.stringify(rows, (_, value) => (typeof value === 'string' ? wellFormed(value) : value))
 }
 
@@ -102,11 +108,29 @@ export class KnexTable<Row extends object> {
 
   async insert(rows: Row | Row[]): Promise<void> {
     const list = Array.isArray(rows) ? rows : [rows]
-    if (list.length > 1 && dialectOf(this.db) === 'postgres') return this.#insertDocument(list)
+    const dialect = dialectOf(this.db)
+    if (dialect === 'sqlite') return this.#insertEach(list)
+    if (dialect === 'postgres' && list.length > 1) return this.#insertDocument(list)
     for (let start = 0; start < list.length; start += insertChunk) {
       const chunk = list.slice(start, start + insertChunk)
       await this.db(this.name).insert(chunk.map((row) => this.encode(row)))
     }
+  }
+
+  async #insertEach(rows: Row[]): Promise<void> {
+    const names = this.#fields.map(([, name]) => name)
+    const columns = names.map((name) => `"${name}"`).join()
+    const insert = `insert into "${this.name}" (${columns}) values (${names.map(() => '?').join()})`
+    await runForEach(
+      this.db,
+      insert,
+      rows.map((row) => this.#values(row)),
+    )
+  }
+
+  /** In the order of the columns; a field that is missing is null. */
+  #values(row: Row): unknown[] {
+    return this.#fields.map(([field, , column]) => (row[field] === undefined ? null : column.encode(row[field])))
   }
 
   /** PostgreSQL parses one document sooner than a parameter for each value of each row. */
@@ -151,10 +175,13 @@ export class KnexTable<Row extends object> {
         return void (await this.db.raw(update, [this.name, ...names, documentOf(rows), this.name, id]))
       }
       case 'sqlite': {
-        const set = names.map((_, index) => `?? = r.value->>${index + 1}`).join()
-        const update = `update ?? set ${set} from json_each(?) as r where ??.?? = r.value->>0`
-        const document = JSON.stringify(rows.map((row) => all.map((name) => row[name])))
-        return void (await this.db.raw(update, [this.name, ...names, document, this.name, id]))
+        const update = `update "${this.name}" set ${names.map((name) => `"${name}" = ?`).join()} where ${id} = ?`
+        const last = [...names, id]
+        return void (await runForEach(
+          this.db,
+          update,
+          rows.map((row) => last.map((name) => row[name])),
+        ))
       }
       case 'mysql': {
         const cases = `case ?? ${rows.map(() => 'when ? then ?').join(' ')} end`

@@ -29,6 +29,13 @@ export interface Claimed {
   expired: StoredDelivery[]
 }
 
+/** What was delivered under a lease, and the status of the answer. */
+export interface Delivered {
+  id: string
+  leaseToken: string
+  status: number | null
+}
+
 /** Dead letters, or held deliveries as well, for jobs. */
 export interface SetAsideQuery {
   tenantId: string
@@ -66,6 +73,11 @@ export interface DeliveryStore {
    * those the oldest, and counts an attempt for each. Skips what others are claiming at the same time.
    */
   claim(request: ClaimRequest): Promise<Claimed>
+  /**
+   * Ends those of them whose lease is still the one that is named, also if they were canceled meanwhile. Answers their
+   * ids.
+   */
+  finishDelivered(delivered: readonly Delivered[], now: number): Promise<ReadonlySet<string>>
   /** How many of these endpoints' deliveries are leased and counted, by endpoint. */
   inFlight(endpointIds: readonly string[], now: number): Promise<Map<string, number>>
   /** Writes to each row its own values; for rows that this transaction has locked. All patches have the same fields. */

@@ -42,6 +42,7 @@ export class Claimer {
   #offeredUpTo = ''
   #refreshedAt = Number.NEGATIVE_INFINITY
   #refreshCost = 0
+  #foundNothing = false
 
   constructor(parts: ClaimerParts) {
     this.#parts = parts
@@ -67,6 +68,11 @@ export class Claimer {
     const { clock, queue } = this.#parts
     const age = clock.now() - this.#refreshedAt
     return Math.max(queue?.pollMs ?? refreshMs, this.#refreshCost * refreshShare) - age
+  }
+
+  /** Whether the last claim found nothing that more room would have been of use to. */
+  get foundNothing(): boolean {
+    return this.#foundNothing
   }
 
   /** Whether so many endpoints already wait to be asked, which fill all places. */
@@ -107,6 +113,7 @@ export class Claimer {
     const { free } = pump
     if (free <= 0) return null
     const ids = this.agenda.due(dueBy, Math.min(free, maxEndpoints), (id) => pump.freeOf(id) > 0)
+    this.#foundNothing = ids.length === 0 && this.agenda.due(dueBy, 1, () => true).length === 0
     if (ids.length === 0) return null
     const share = Math.ceil(free / ids.length)
     const wanted = new Map(ids.map((id) => [id, Math.min(share, pump.freeOf(id))]))

@@ -8,7 +8,7 @@ import type { Deps } from '../deps.js'
 import { bucketAfter, roomOf } from '../endpoints/health.js'
 import type { StoredEndpoint } from '../endpoints/schema.js'
 import type { Health } from '../endpoints/store.js'
-import type { StoredMessage } from '../messages/schema.js'
+import type { SentMessage } from '../messages/store.js'
 import type { WebhooksStores } from '../storage/port.js'
 
 /** A claimed delivery with all that sending it takes. */
@@ -18,7 +18,7 @@ export interface Job {
   leaseUntil: number
   /** Null if it was deleted. */
   endpoint: StoredEndpoint | null
-  message: StoredMessage | null
+  message: SentMessage | null
   /** Whether it was let through an open circuit. */
   probe: boolean
   /** Whether the last attempts to reach the endpoint had failed when it was claimed. */

@@ -21,6 +21,20 @@ export interface Exchange {
   durationMs: number
 }
 
+/** What comes of a request that nothing was heard of. */
+export function noAnswer(error: AttemptError, detail: string | null): Exchange {
+  return {
+    address: null,
+    status: null,
+    responseHeaders: null,
+    responseBody: null,
+    responseTruncated: false,
+    error,
+    detail,
+    durationMs: 0,
+  }
+}
+
 /** A request whose URL is taken apart. */
 export interface PreparedRequest {
   origin: string

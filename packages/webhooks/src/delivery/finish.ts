@@ -1,7 +1,7 @@
 /** Writes what became of many deliveries in one transaction. */
 import { systemActor, type Tx } from '@org/core'
 import type { StoredDelivery } from '../deliveries/schema.js'
-import type { DeliveryPatch } from '../deliveries/store.js'
+import type { Delivered } from '../deliveries/store.js'
 import type { Deps } from '../deps.js'
 import { settleDisabled } from '../endpoints/settle-disabled.js'
 import { settleHealth } from '../endpoints/settle-health.js'
@@ -28,10 +28,15 @@ export function createFinish(deps: Pick<Deps, 'storage' | 'runtime' | 'emit' | '
       // Endpoints are locked before their health, and that before deliveries, as everywhere.
       const settled = await settleDisabled(deps, stores, results, now, tx)
       await settleHealth(stores, results, now)
-      const rows = await lockRows(stores, results)
+      const simple = results.filter(isSimple)
+      const delivered = await stores.deliveries.finishDelivered(simple.map(deliveredOf), now)
+      const others = results.filter((result) => !isSimple(result))
+      const rows = await lockRows(stores, others)
       const patches: Patch[] = []
-      const kept: Result[] = []
-      for (const result of results) {
+      const kept = simple.filter(({ job }) => delivered.has(job.delivery.id))
+      counts.delivered = kept.length
+      counts.fenced = simple.length - kept.length
+      for (const result of others) {
         const row = rows.get(result.job.delivery.id)
         if (!row || row.leaseToken !== result.job.leaseToken) {
           counts.fenced++
@@ -44,8 +49,7 @@ export function createFinish(deps: Pick<Deps, 'storage' | 'runtime' | 'emit' | '
         if (patch.status === 'dead_letter' && row.status === 'pending') await announce({ ...row, ...patch }, tx)
         await keepOrder(stores, row, patch, now)
       }
-      const counted = kept.filter(({ job }) => job.delivery.counted).map(({ job }) => job.delivery.id)
-      await write(stores, patches, counted)
+      if (patches.length > 0) await stores.deliveries.updateEach(patches)
       const attempts = kept.flatMap(({ attempt }) => attempt ?? [])
       if (attempts.length > 0) await stores.deliveries.insertAttempts(attempts)
       // Last, since all workers add to the same few rows: whoever waits for one waits for a commit alone.
@@ -64,10 +68,20 @@ export function createFinish(deps: Pick<Deps, 'storage' | 'runtime' | 'emit' | '
   }
 }
 
+/** Most are: what became of them does not depend on what else became of their rows. */
+function isSimple({ outcome, job: { delivery } }: Result): boolean {
+  return outcome.kind === 'delivered' && (delivery.orderKey === null || delivery.attempts === 1)
+}
+
+function deliveredOf({ job, attempt }: Result): Delivered {
+  return { id: job.delivery.id, leaseToken: job.leaseToken, status: attempt?.status ?? null }
+}
+
 async function lockRows(
   { deliveries }: WebhooksStores,
   results: readonly Result[],
 ): Promise<Map<string, StoredDelivery>> {
+  if (results.length === 0) return new Map()
   const rows = await deliveries.lockAll(results.map(({ job }) => job.delivery.id))
   return new Map(rows.map((row) => [row.id, row]))
 }
@@ -83,6 +97,7 @@ type Patch = Required<
     | 'leaseToken'
     | 'leaseUntil'
     | 'lost'
+    | 'counted'
     | 'lastStatus'
     | 'lastError'
     | 'endedAt'
@@ -105,6 +120,7 @@ function patchFor(
     leaseToken: null,
     leaseUntil: null,
     lost: 0,
+    counted: null,
     lastStatus,
     lastError,
     endedAt,
@@ -150,32 +166,4 @@ async function keepOrder(
   else if (patch.status !== 'delivered' || row.attempts > 1) {
     await deliveries.moveBehind(endpointId, orderKey, position, now)
   }
-}
-
-/** One statement for all that ended alike, which most of a batch do, and one for the others. */
-async function write(
-  { deliveries }: WebhooksStores,
-  patches: readonly Patch[],
-  counted: readonly string[],
-): Promise<void> {
-  const alike = new Map<string, { ids: string[]; patch: DeliveryPatch }>()
-  const others: Patch[] = []
-  for (const patch of patches) {
-    if (patch.status !== 'delivered') {
-      others.push(patch)
-      continue
-    }
-    const { status, leaseToken, leaseUntil, lost, lastStatus, lastError, endedAt } = patch
-    const key = String(lastStatus)
-    const group = alike.get(key)
-    if (group) group.ids.push(patch.id)
-    else
-      alike.set(key, {
-        ids: [patch.id],
-        patch: { status, leaseToken, leaseUntil, lost, lastStatus, lastError, endedAt },
-      })
-  }
-  for (const { ids, patch } of alike.values()) await deliveries.updateAll(ids, patch)
-  if (others.length > 0) await deliveries.updateEach(others)
-  if (counted.length > 0) await deliveries.updateAll(counted, { counted: null })
 }

@@ -3,11 +3,12 @@ import type { Deps } from '../deps.js'
 import { publicPart } from '../endpoints/save.js'
 import type { Endpoint, StoredEndpoint } from '../endpoints/schema.js'
 import { vaultContext } from '../endpoints/secrets.js'
-import type { Message, MessageBody, StoredMessage } from '../messages/schema.js'
+import type { Message, MessageBody } from '../messages/schema.js'
+import type { SentMessage } from '../messages/store.js'
 import { extraSignatureHeader } from '../signing/extra.js'
 import { HeaderValue, isReservedHeader } from '../signing/headers.js'
 import { createSigner } from '../signing/sign.js'
-import type { Exchange } from './sender.js'
+import { type Exchange, noAnswer } from './exchange.js'
 
 /** What a host's function is told of a message on its way. */
 export interface OutgoingMessage {
@@ -34,7 +35,7 @@ export interface OutgoingContent {
   loggedHeaders: Record<string, string>
 }
 
-export type SendableMessage = StoredMessage & { body: string }
+export type SendableMessage = SentMessage & { body: string }
 
 export type Outgoing = (
   message: SendableMessage,
@@ -105,16 +106,7 @@ function textOf(body: unknown): string {
 }
 
 function neverSent(error: unknown): Exchange {
-  return {
-    address: null,
-    status: null,
-    responseHeaders: null,
-    responseBody: null,
-    responseTruncated: false,
-    error: 'transform_failed',
-    detail: error instanceof Error ? error.message.slice(0, 500) : String(error).slice(0, 500),
-    durationMs: 0,
-  }
+  return noAnswer('transform_failed', (error instanceof Error ? error.message : String(error)).slice(0, 500))
 }
 
 function checkHeaders(headers: Record<string, string>): Record<string, string> {

@@ -25,14 +25,12 @@ export interface PumpOptions extends PumpLimits {
   onFinished: (results: readonly Result[]) => void
 }
 
-/** How many times as much as is sent at once is claimed, so that nothing waits for the database, which likes many. */
-const claimAhead = 4
-
 /**
- * The share of all this that a worker begins with. It doubles with each write: one that is killed again and again before
- * it has written anything loses little each time, and comes to write something.
+ * How many times as much as is sent at once is claimed, so that nothing waits for the database, which likes many. A worker
+ * begins with once, and doubles that with each write: one that is killed again and again before it has written anything
+ * loses little each time, and comes to write something.
  */
-const firstShare = 0.1
+const claimAhead = 4
 
 /** The most that one transaction finishes. */
 const maxFlush = 500
@@ -45,7 +43,7 @@ export class Pump {
   readonly #sendingOf = new Map<string, number>()
   #waitingCount = 0
   #sending = 0
-  #share = firstShare
+  #ahead = 1
   #results: Result[] = []
   /** Those that the last flush could not write. */
   #refused: readonly Result[] = []
@@ -54,25 +52,25 @@ export class Pump {
     this.#options = options
   }
 
-  /** How much may be claimed and not finished, of all endpoints or of one. */
-  #claimable(sentAtOnce: number): number {
-    return Math.max(1, Math.floor(sentAtOnce * claimAhead * this.#share))
+  get #claimable(): number {
+    return this.#options.concurrency * this.#ahead
   }
 
   /** How many more may be claimed. */
   get free(): number {
-    return this.#claimable(this.#options.concurrency) - this.#sending - this.#waitingCount
+    return this.#claimable - this.#sending - this.#waitingCount
   }
 
-  /** Whether it is worth a claim: few at a time cost as much as many. */
+  /** Whether it is worth a claim: few at a time cost nearly as much as many, but no place stays empty for that. */
   get hasRoom(): boolean {
-    return this.free > 0 && this.free >= this.#claimable(this.#options.concurrency) / claimAhead
+    const { free } = this
+    return free > 0 && (this.#sending < this.#options.concurrency || free >= this.#claimable / 2)
   }
 
   /** How many more of one endpoint may be. */
   freeOf(endpointId: string): number {
     const waiting = this.#waiting.get(endpointId)?.length ?? 0
-    return this.#claimable(this.#options.perEndpoint) - (this.#sendingOf.get(endpointId) ?? 0) - waiting
+    return this.#options.perEndpoint * this.#ahead - (this.#sendingOf.get(endpointId) ?? 0) - waiting
   }
 
   get isIdle(): boolean {
@@ -176,7 +174,7 @@ export class Pump {
 
   async #write(results: readonly Result[]): Promise<void> {
     const counts = await this.#options.finish(results)
-    this.#share = Math.min(1, this.#share * 2)
+    this.#ahead = Math.min(claimAhead, this.#ahead * 2)
     for (const kind of Object.keys(counts) as (keyof FinishCounts)[]) this.counts[kind] += counts[kind]
     this.#options.onFinished(results)
   }

@@ -1,9 +1,8 @@
 /** HTTP exchanges: bounded in time and size, no redirects, kept-alive connections. */
 import type { Clock } from '@org/core'
-import type { AttemptError } from '../deliveries/schema.js'
 import type { AddressGuard } from './address-guard.js'
 import { guardedDial } from './connect.js'
-import { type Exchange, RunningExchange } from './exchange.js'
+import { type Exchange, noAnswer, RunningExchange } from './exchange.js'
 import type { NetworkOptions } from './network.js'
 import { createPool, type Pool } from './pool.js'
 import { parseProxy } from './proxy.js'
@@ -26,6 +25,9 @@ export interface Sender {
   abort(): void
   /** The same, and drops the connections, also those that are still being made. */
   close(): Promise<void>
+}
+
+export interface PooledSender extends Sender {
   /** How many origins and connections are held, idle ones included. */
   readonly size: Pool['size']
 }
@@ -45,7 +47,7 @@ export interface SenderOptions {
 const maxTargets = 1_000
 
 /** Opens nothing until the first `send`. */
-export function createSender(options: SenderOptions): Sender {
+export function createSender(options: SenderOptions): PooledSender {
   const { guard, lookup, ca, clock, timeoutMs, maxConnectionsPerOrigin = Number.POSITIVE_INFINITY } = options
   const proxy = options.proxy === undefined ? null : parseProxy(options.proxy)
   const dial = guardedDial({ guard, lookup, ca, proxy })
@@ -73,9 +75,9 @@ export function createSender(options: SenderOptions): Sender {
 
   return {
     send({ url, headers, body, timeoutMs: own = timeoutMs }) {
-      if (aborted) return Promise.resolve(unsent('worker_stopped', null))
+      if (aborted) return Promise.resolve(noAnswer('worker_stopped', null))
       const target = targetOf(url)
-      if (!target) return Promise.resolve(unsent('send_failed', 'The URL is not one.'))
+      if (!target) return Promise.resolve(noAnswer('send_failed', 'The URL is not one.'))
       const { origin, path } = target
       const request = { origin, path, headers, body, timeoutMs: Math.min(own, timeoutMs) }
       return new RunningExchange(request, context).outcome
@@ -94,17 +96,4 @@ export function createSender(options: SenderOptions): Sender {
 interface Target {
   origin: string
   path: string
-}
-
-function unsent(error: AttemptError, detail: string | null): Exchange {
-  return {
-    address: null,
-    status: null,
-    responseHeaders: null,
-    responseBody: null,
-    responseTruncated: false,
-    error,
-    detail,
-    durationMs: 0,
-  }
 }

@@ -8,8 +8,8 @@ export class Signal {
     this.#wake?.()
   }
 
-  /** Resolves at the next notification, or after `ms`. */
-  async wait(ms?: number): Promise<void> {
+  /** Resolves at the next notification, or after `ms`. Answers whether it was notified. */
+  async wait(ms?: number): Promise<boolean> {
     if (!this.#pending) {
       await new Promise<void>((resolve) => {
         const timer = ms === undefined ? undefined : setTimeout(resolve, ms)
@@ -19,8 +19,10 @@ export class Signal {
         }
       })
     }
+    const notified = this.#pending
     this.#pending = false
     this.#wake = undefined
+    return notified
   }
 }
 

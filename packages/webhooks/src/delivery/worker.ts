@@ -117,7 +117,7 @@ export function runWorker(parts: WorkerParts): Worker {
   }
 
   async function claimTurn(): Promise<void> {
-    if (!pump.hasRoom) return signals.room.wait(pollMs)
+    if (!pump.hasRoom) return void (await signals.room.wait(pollMs))
     if (claimer.isStale) await claimer.refresh()
     if (stopping) return
     const claimed = await claimer.claim(clock.now())
@@ -127,7 +127,7 @@ export function runWorker(parts: WorkerParts): Worker {
       return
     }
     if (claimed === 0) return
-    await signals.room.wait(Math.min(queued ? claimer.staleIn : wait, nextDueIn()))
+    if (await signals.room.wait(Math.min(queued ? claimer.staleIn : wait, nextDueIn()))) return
     wait = Math.min(wait * 2, pollMs)
     if (!stopping && !queued) await claimer.refresh()
   }
@@ -140,8 +140,8 @@ export function runWorker(parts: WorkerParts): Worker {
   }
 
   async function finishTurn(): Promise<void> {
-    if (pump.ended === 0) return signals.ended.wait()
-    if (pump.ended < concurrency / 2 && !stopping) await new Promise((resolve) => setTimeout(resolve, lingerMs))
+    if (pump.ended === 0) return void (await signals.ended.wait())
+    if (pump.ended < concurrency && !stopping) await new Promise((resolve) => setTimeout(resolve, lingerMs))
     await flush()
   }
 

@@ -14,6 +14,9 @@ export type PublishedPlace = Pick<StoredMessage, 'createdAt' | 'id'>
 /** A message without its payload. */
 export type PublishedRow = Pick<StoredMessage, 'id' | 'type' | 'channels' | 'orderingKey' | 'fanOutAfter' | 'createdAt'>
 
+/** What of a message is sent. */
+export type SentMessage = Pick<StoredMessage, 'id' | 'type' | 'channels' | 'body' | 'createdAt'>
+
 /** Messages as one transaction sees them. */
 export interface MessageStore {
   /**
@@ -25,7 +28,7 @@ export interface MessageStore {
   insert(messages: StoredMessage[]): Promise<void>
   get(tenantId: string, id: string): Promise<StoredMessage | null>
   /** For the delivery engine: of any tenant; ids that do not exist are left out. */
-  byIds(ids: readonly string[]): Promise<StoredMessage[]>
+  byIds(ids: readonly string[]): Promise<SentMessage[]>
   /** Which of them still have a payload. */
   withPayload(ids: readonly string[]): Promise<string[]>
   /** In the order of their times and ids, without locks. */

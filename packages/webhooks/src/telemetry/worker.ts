@@ -129,12 +129,5 @@ function serverOf(url: string): Attributes {
 }
 
 function withSend(sender: Sender, send: Sender['send']): Sender {
-  return {
-    send,
-    abort: () => sender.abort(),
-    close: () => sender.close(),
-    get size() {
-      return sender.size
-    },
-  }
+  return { send, abort: () => sender.abort(), close: () => sender.close() }
 }

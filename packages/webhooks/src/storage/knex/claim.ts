@@ -1,5 +1,5 @@
 /** The claim in SQL. */
-import { type Dialect, dialectOf, type KnexTable, whereAmong } from '@org/core/knex'
+import { type Dialect, dialectOf, type KnexTable, runForEach, whereAmong } from '@org/core/knex'
 import type { Knex } from 'knex'
 import { leased } from '../../deliveries/claim.js'
 import type { StoredDelivery } from '../../deliveries/schema.js'
@@ -39,68 +39,105 @@ const agendaOf: Readonly<Record<Dialect, (name: string) => string>> = {
      group by status, endpoint_id`,
 }
 
-/** Reads the due rows of each endpoint with `FOR UPDATE SKIP LOCKED`, and leases them. SQLite has one writer. */
+/** Takes the due rows of each endpoint with `FOR UPDATE SKIP LOCKED`, and leases them. SQLite has one writer. */
 export async function claimDue(table: Table, request: ClaimRequest): Promise<Claimed> {
-  const rows = await lockDue(table, request)
-  await lease(table, request, rows)
+  const rows = await takeDue(table, request)
   return {
     deliveries: rows.map((row) => leased(row, request)),
     expired: rows.filter((row) => row.leaseToken !== null),
   }
 }
 
-async function lockDue(table: Table, request: ClaimRequest): Promise<StoredDelivery[]> {
+type Rooms = readonly (readonly [endpointId: string, room: number])[]
+
+/** As they were before they were leased. */
+async function takeDue(table: Table, request: ClaimRequest): Promise<StoredDelivery[]> {
   const rooms = [...request.rooms]
   const inOrder = rooms.filter(([id]) => request.ordered.has(id))
   const free = rooms.filter(([id]) => !request.ordered.has(id))
   const { name } = table
+  const dialect = dialectOf(table.db)
   // Young statistics know nothing of what was just published, and MariaDB then takes any index.
-  const index = dialectOf(table.db) === 'mysql' ? ` force index (${name}_due)` : ''
+  const index = dialect === 'mysql' ? ` force index (${name}_due)` : ''
   const due = `from ${name} d${index} where ${pending} and due_at <= ? and (lease_until is null or lease_until <= ?)`
+  const take = takeOf[dialect]
   return [
-    ...(await lockOf(table, request, due, free)),
-    ...(await lockOf(table, request, `${due} and ${firstInOrder(table)}`, inOrder)),
+    ...(free.length > 0 ? await take(table, request, due, free) : []),
+    ...(inOrder.length > 0 ? await take(table, request, `${due} and ${firstInOrder(table)}`, inOrder) : []),
   ]
 }
 
-async function lockOf(
-  table: Table,
-  { now, dueBy }: ClaimRequest,
-  due: string,
-  rooms: readonly (readonly [endpointId: string, room: number])[],
-): Promise<StoredDelivery[]> {
-  const { db, name } = table
-  if (rooms.length === 0) return []
-  const ids = rooms.map(([id]) => id)
-  if (dialectOf(db) === 'postgres') {
+type Take = (table: Table, request: ClaimRequest, due: string, rooms: Rooms) => Promise<StoredDelivery[]>
+
+const takeOf: Readonly<Record<Dialect, Take>> = {
+  /** In one statement. The ids are handed over as an array, so that no plan reads the whole table to join them. */
+  async postgres(table, request, due, rooms) {
+    const { db, name } = table
+    const { now, dueBy, token, leaseUntil } = request
+    const ids = rooms.map(([id]) => id)
+    const counted = ids.filter((id) => request.counted.has(id))
     const found = await db.raw(
-      `select d.* from unnest(?::text[], ?::int[]) as e (id, room) cross join lateral
-       (select d.* ${due} and endpoint_id = e.id order by due_at, id limit e.room for update skip locked) d`,
-      [ids, rooms.map(([, room]) => room), dueBy, now],
+      `with due as materialized (select d.* from unnest(?::text[], ?::int[]) as e (id, room) cross join lateral
+         (select d.* ${due} and endpoint_id = e.id order by due_at, id limit e.room for update skip locked) d),
+       leased as (update ${name} set ${leasing}, counted = case when endpoint_id = any(?::text[]) then 1 else counted end
+         where id = any(array(select id from due)))
+       select * from due`,
+      [ids, rooms.map(([, room]) => room), dueBy, now, token, leaseUntil, counted],
     )
     return found.rows.map((row: Record<string, unknown>) => table.decode(row))
-  }
-  if (dialectOf(db) === 'sqlite') {
-    // No LATERAL, and no limit that differs by row: what is too much of one is left again, since nobody locks.
+  },
+
+  /** No LATERAL, and no limit that differs by row: what is too much of one is left again, since nobody locks. */
+  async sqlite(table, request, due, rooms) {
+    const { db, name } = table
+    const { now, dueBy, token, leaseUntil } = request
+    const ids = JSON.stringify(rooms.map(([id]) => id))
     const found: Record<string, unknown>[] = await db.raw(
-      `select d.* from json_each(?) e cross join ${name} d on d.id in
-       (select d.id ${due} and endpoint_id = e.value order by due_at, id limit ?)`,
-      [JSON.stringify(ids), dueBy, now, Math.max(...rooms.map(([, room]) => room))],
+      `select d.* from json_each(?) e cross join ${name} d on d.rowid in
+       (select d.rowid ${due} and endpoint_id = e.value order by due_at, id limit ?)`,
+      [ids, dueBy, now, Math.max(...rooms.map(([, room]) => room))],
     )
-    return withinRooms(
+    const taken = withinRooms(
       found.map((row) => table.decode(row)),
       rooms,
     )
-  }
-  const one = `(select d.* ${due} and endpoint_id = ? order by due_at, id limit ? for update skip locked)`
-  const [found] = await db.raw(
-    rooms.map(() => one).join(' union all '),
-    rooms.flatMap(([endpointId, room]) => [dueBy, now, endpointId, room]),
-  )
-  return found.map((row: Record<string, unknown>) => table.decode(row))
+    await runForEach(
+      db,
+      `update ${name} set ${leasing}, counted = coalesce(?, counted) where id = ?`,
+      taken.map(({ id, endpointId }) => [token, leaseUntil, request.counted.has(endpointId) ? 1 : null, id]),
+    )
+    return taken
+  },
+
+  async mysql(table, request, due, rooms) {
+    const { db } = table
+    const { now, dueBy, token, leaseUntil } = request
+    const one = `(select d.* ${due} and endpoint_id = ? order by due_at, id limit ? for update skip locked)`
+    const [found]: Record<string, unknown>[][] = await db.raw(
+      rooms.map(() => one).join(' union all '),
+      rooms.flatMap(([endpointId, room]) => [dueBy, now, endpointId, room]),
+    )
+    const taken = (found ?? []).map((row) => table.decode(row))
+    if (taken.length === 0) return taken
+    const ids = taken.map(({ id }) => id)
+    await db.raw(`update ${table.name} set ${leasing} where id in (${ids.map(() => '?').join()})`, [
+      token,
+      leaseUntil,
+      ...ids,
+    ])
+    const counted = taken.filter(({ endpointId }) => request.counted.has(endpointId)).map(({ id }) => id)
+    if (counted.length > 0) await table.update((query) => whereAmong(query, 'id', counted), { counted: true })
+    return taken
+  },
 }
 
-function withinRooms(rows: StoredDelivery[], rooms: readonly (readonly [string, number])[]): StoredDelivery[] {
+/** In this order: MySQL assigns from left to right. */
+const leasing = `attempts = attempts + 1,
+  step = step + case when lease_token is null then 1 else 0 end,
+  lost = lost + case when lease_token is null then 0 else 1 end,
+  lease_token = ?, lease_until = ?`
+
+function withinRooms(rows: StoredDelivery[], rooms: Rooms): StoredDelivery[] {
   const left = new Map(rooms)
   const longestDueFirst = rows.sort((a, b) => a.dueAt - b.dueAt || (a.id < b.id ? -1 : 1))
   return longestDueFirst.filter(({ endpointId }) => {
@@ -119,23 +156,6 @@ function firstInOrder({ db, name }: Table): string {
   return `(d.order_key is null or not exists (select 1 from ${name} b${index} where b.endpoint_id = d.endpoint_id
     and b.order_key = d.order_key and b.status in ('pending', 'held')
     and (b.position < d.position or (b.position = d.position and b.id < d.id))))`
-}
-
-async function lease(table: Table, request: ClaimRequest, rows: StoredDelivery[]): Promise<void> {
-  if (rows.length === 0) return
-  const { db } = table
-  const ids = rows.map((row) => row.id)
-  await table
-    .query((query) => whereAmong(query, 'id', ids))
-    .update({
-      attempts: db.raw('attempts + 1'),
-      // In this order: MySQL assigns from left to right.
-      step: db.raw('step + case when lease_token is null then 1 else 0 end'),
-      lost: db.raw('lost + case when lease_token is null then 0 else 1 end'),
-      ...table.encode({ leaseToken: request.token, leaseUntil: request.leaseUntil }),
-    })
-  const counted = rows.filter((row) => request.counted.has(row.endpointId)).map((row) => row.id)
-  if (counted.length > 0) await table.update((query) => whereAmong(query, 'id', counted), { counted: true })
 }
 
 /** What each driver's `raw` answers with. */

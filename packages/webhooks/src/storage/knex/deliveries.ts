@@ -15,6 +15,7 @@ import type { AttemptError, DeliveryStatus, StoredDelivery } from '../../deliver
 import type { DeliveryStore, SetAside, SetAsideQuery } from '../../deliveries/store.js'
 import { knexAttempts } from './attempts.js'
 import { agenda, claimDue } from './claim.js'
+import { finishDelivered } from './finish.js'
 
 const columns = fieldsOf<StoredDelivery>({
   id: text,
@@ -62,6 +63,7 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
 
     agenda: () => agenda(table),
     claim: (request) => claimDue(table, request),
+    finishDelivered: (delivered, now) => finishDelivered(table, delivered, now),
     async inFlight(endpointIds, now) {
       const rows: { of: string; count: unknown }[] = await table
         .query((query) =>

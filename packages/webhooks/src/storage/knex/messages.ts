@@ -1,7 +1,7 @@
 import { dialectOf, fieldsOf, integer, json, KnexTable, nullable, text, whereAmong } from '@org/core/knex'
 import type { Knex } from 'knex'
 import type { StoredMessage } from '../../messages/schema.js'
-import type { MessageStore, PublishedPlace, PublishedQuery, PublishedRow } from '../../messages/store.js'
+import type { MessageStore, PublishedPlace, PublishedQuery, PublishedRow, SentMessage } from '../../messages/store.js'
 
 const light = {
   id: text,
@@ -21,11 +21,20 @@ const columns = fieldsOf<StoredMessage>({
   fingerprint: text,
 })
 
+const sentColumns = fieldsOf<SentMessage>({
+  id: text,
+  type: text,
+  channels: nullable(json<string[]>()),
+  body: nullable(text),
+  createdAt: integer,
+})
+
 const publishedColumns = fieldsOf<PublishedRow>(light)
 
 export function knexMessages(db: Knex, prefix: string): MessageStore {
   const table = new KnexTable<StoredMessage>(db, `${prefix}messages`, columns)
   const published = new KnexTable<PublishedRow>(db, `${prefix}messages`, publishedColumns)
+  const sent = new KnexTable<SentMessage>(db, `${prefix}messages`, sentColumns)
   return {
     async insertOrFind(message) {
       if (message.idempotencyKey !== null) return table.insertOrFind(message, ['tenantId', 'idempotencyKey'])
@@ -34,7 +43,7 @@ export function knexMessages(db: Knex, prefix: string): MessageStore {
     },
     insert: (messages) => table.insert(messages),
     get: (tenantId, id) => table.find({ tenantId, id }),
-    byIds: (ids) => table.among('id', ids),
+    byIds: (ids) => sent.among('id', ids),
     async withPayload(ids) {
       if (ids.length === 0) return []
       const some = table.query((query) => whereAmong(query, 'id', ids).whereNotNull('body'))

@@ -1,5 +1,6 @@
 import { type MemoryRows, MemoryTable, type MemoryTransaction, newestFirst } from '@org/core'
 import { leased } from '../../deliveries/claim.js'
+import { ended } from '../../deliveries/finish.js'
 import type { Attempt, StoredDelivery } from '../../deliveries/schema.js'
 import type { DeliveryStore, SetAsideQuery } from '../../deliveries/store.js'
 
@@ -79,6 +80,16 @@ export function memoryDeliveries(
         deliveries: taken.map((row) => leased(row, request)),
         expired: taken.filter((row) => row.leaseToken !== null),
       }
+    },
+    async finishDelivered(delivered, now) {
+      const finished = new Set<string>()
+      for (const { id, leaseToken, status } of delivered) {
+        const row = table.get(id)
+        if (row?.leaseToken !== leaseToken) continue
+        table.replace({ ...row, ...ended(now), lastStatus: status })
+        finished.add(id)
+      }
+      return finished
     },
     async inFlight(endpointIds, now) {
       const counts = new Map<string, number>()
