@@ -136,7 +136,7 @@ for (const { name, missing, open } of await testStorages()) {
       await expect.poll(() => target.received.length).toBe(1)
       const [{ id } = { id: '' }] = (await webhooks.deliveries.list(scope)).data
       expect(await codeOf(webhooks.deliveries.retry(scope, id))).toBe('delivery_in_flight')
-      clock.advance(59_999)
+      clock.advance(79_999)
       expect(await webhooks.drain()).toMatchObject({ rescheduled: 0 })
       clock.advance(1)
       expect(await webhooks.drain()).toMatchObject({ rescheduled: 1 })
@@ -174,6 +174,65 @@ for (const { name, missing, open } of await testStorages()) {
         expect(data).toMatchObject([{ status: outcome, attempts: 1, lastStatus: status, nextAttemptAt: null }])
         await webhooks.endpoints.delete(scope, id)
       }
+      await close()
+    })
+
+    it('is not begun when it could still be under way near the end of its lease', async () => {
+      const { storage, close } = await open()
+      const { webhooks, clock } = world({ storage })
+      const target = await receiver()
+      const { id } = await webhooks.endpoints.create(scope, { url: target.url })
+      await webhooks.publish(keyCreated)
+      let claimedAgo = 0
+      const claiming = () => {
+        const { run } = storage
+        storage.run = (work, ...rest) =>
+          run(
+            (stores, tx) => {
+              const claim: typeof stores.deliveries.claim = async (request) => {
+                const claimed = await stores.deliveries.claim(request)
+                clock.advance(claimedAgo)
+                return claimed
+              }
+              return work({ ...stores, deliveries: { ...stores.deliveries, claim } }, tx)
+            },
+            ...rest,
+          )
+        return () => {
+          storage.run = run
+        }
+      }
+      const restore = claiming()
+      // The deadline is 20 s, and 40 s of the 80 s of a lease are for writing down and for clocks that differ.
+      claimedAgo = 20_001
+      expect(await webhooks.drain()).toMatchObject({ delivered: 0 })
+      expect(target.received).toEqual([])
+      claimedAgo = 20_000
+      expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
+      const [delivery] = (await webhooks.deliveries.list(scope, { endpointId: id })).data
+      expect(delivery?.attempts).toBe(1)
+      restore()
+      await close()
+    })
+
+    it('is made by a drain also while other workers hold what a hundred other endpoints have', async () => {
+      const { storage, close } = await open()
+      const { webhooks, clock } = world({ storage })
+      const target = await receiver()
+      const now = clock.now()
+      const ids: string[] = []
+      for (let n = 0; n < 100; n++) {
+        const tenant = { ...scope, tenantId: `t${n}` }
+        ids.push((await webhooks.endpoints.create(tenant, { url: target.url })).id)
+        await webhooks.publish({ ...keyCreated, tenantId: `t${n}` })
+      }
+      const rooms = new Map(ids.map((id) => [id, 1]))
+      const none = new Set<string>()
+      const lease = { now, dueBy: now, rooms, ordered: none, counted: none, token: 'other', leaseUntil: now + 60_000 }
+      await storage.run(({ deliveries }) => deliveries.claim(lease))
+      await webhooks.endpoints.create({ ...scope, tenantId: 'last' }, { url: target.url })
+      await webhooks.publish({ ...keyCreated, tenantId: 'last' })
+      expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
       await close()
     })
 
@@ -283,7 +342,7 @@ describe('a drain', () => {
     refusing = true
     await expect(webhooks.drain()).rejects.toThrow('a sink refused')
     refusing = false
-    clock.advance(60_000)
+    clock.advance(80_000)
     expect(await webhooks.drain()).toMatchObject({ deadLettered: 1 })
   })
 })

@@ -156,7 +156,12 @@ describe('what is sent', () => {
 
   it.each([
     ['transform', { transform: () => undefined }],
+    ['transform', { transform: async () => ({}) }],
+    ['transform', { transform: () => Promise.reject(new Error('too late')) }],
     ['headers', { headers: () => ({ 'webhook-id': 'mine' }) }],
+    ['headers', { headers: () => ({ 'x y': 'mine' }) }],
+    ['headers', { headers: () => ({ 'x-y': 'a\nb' }) }],
+    ['headers', { headers: async () => ({ 'x-y': 'mine' }) }],
   ])('fails with a clear error if the host’s `%s` does', async (_, options) => {
     const target = await receiver()
     const { webhooks } = world(options as never)

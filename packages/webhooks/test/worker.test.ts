@@ -4,6 +4,7 @@ import type { WebhooksStorage } from '@org/webhooks'
 import { createWebhooks, memoryStorage } from '@org/webhooks'
 import { knexStorage, migrate } from '@org/webhooks/knex'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { Gate } from '../src/delivery/signal.js'
 import { loopback, receiver } from './receiver.js'
 import { keyCreated, scope } from './world.js'
 
@@ -222,6 +223,71 @@ describe('a worker', () => {
       expect(() => hosted().webhooks.startWorker(options as never)).toThrow(/not valid/)
     },
   )
+
+  it('claims no more while what it has sent cannot be written', async () => {
+    const inner = memoryStorage()
+    const open = new Gate()
+    let blocked = true
+    const finish: typeof inner.run = (work, ...rest) =>
+      inner.run(
+        async (stores, tx) => {
+          const deliveries = { ...stores.deliveries }
+          deliveries.finishDelivered = async (...args) => {
+            if (blocked) await open.wait()
+            return stores.deliveries.finishDelivered(...args)
+          }
+          return work({ ...stores, deliveries }, tx)
+        },
+        ...rest,
+      )
+    // What claims is let through beside it.
+    const storage = { ...inner, run: finish }
+    const { webhooks, startWorker } = hosted(storage)
+    const target = await receiver()
+    await webhooks.endpoints.create(scope, { url: target.url })
+    await webhooks.publishBatch(Array.from({ length: 200 }, () => keyCreated))
+    startWorker({ concurrency: 10, pollMs: 10 })
+    await expect.poll(() => target.received.length).toBe(10)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(target.received.length).toBe(10)
+    blocked = false
+    open.open()
+    await expect.poll(() => target.received.length, { timeout: 5_000 }).toBe(200)
+  })
+
+  it('stops at once while its database is away', async () => {
+    const inner = memoryStorage()
+    const away = () => Promise.reject(new Error('the database is away'))
+    const { startWorker, logger } = hosted({ ...inner, read: away, run: away })
+    const worker = startWorker()
+    // Each failure waits twice as long as the one before it.
+    await expect.poll(() => logger.entries.length, { timeout: 10_000 }).toBeGreaterThan(14)
+    const began = performance.now()
+    await worker.stop()
+    expect(performance.now() - began).toBeLessThan(1_000)
+  })
+
+  it('does its other chores while fanning out fails', async () => {
+    const inner = memoryStorage()
+    const storage: WebhooksStorage = {
+      ...inner,
+      run: (work, ...rest) =>
+        inner.run(
+          (stores, tx) => {
+            const toFanOut = () => Promise.reject(new Error('no fan-out'))
+            return work({ ...stores, messages: { ...stores.messages, toFanOut } }, tx)
+          },
+          ...rest,
+        ),
+    }
+    const { webhooks, startWorker } = hosted(storage)
+    const target = await receiver()
+    const { id } = await webhooks.endpoints.create(scope, { url: target.url, eventTypes: ['key.revoked'] })
+    await webhooks.publish(keyCreated)
+    startWorker({ pollMs: 10 })
+    const job = await webhooks.replay(scope, { endpointId: id, since: 0 })
+    await expect.poll(async () => (await webhooks.jobs.get(scope, job.id)).status).toBe('done')
+  })
 
   it('opens no socket before there is something to send', async () => {
     const server = createServer()

@@ -2,7 +2,7 @@
 import type { Attempt } from '../deliveries/schema.js'
 import type { Deps } from '../deps.js'
 import { parseRetryAfter, retryDelay } from './backoff.js'
-import type { Job } from './engine.js'
+import { finishMargin, type Job } from './engine.js'
 import type { Outgoing } from './outgoing.js'
 import type { Exchange, Sender } from './sender.js'
 
@@ -55,8 +55,8 @@ export function createAttempting(
     if (delivery.step > own.length || delivery.lost > maxLost) return nothing({ kind: 'dead_letter' })
     const startedAt = clock.now()
     const deadline = endpoint.timeoutMs ?? timeoutMs
-    // The lease may not outlast the exchange.
-    if (startedAt + deadline > job.leaseUntil) return nothing({ kind: 'released', dueAt: startedAt })
+    // Another worker must not take it up while it may still be under way.
+    if (startedAt + deadline + finishMargin > job.leaseUntil) return nothing({ kind: 'released', dueAt: startedAt })
 
     let made: ReturnType<Outgoing>
     try {

@@ -75,13 +75,8 @@ export function createDispatcher(
   const engine = createEngine({ storage, runtime }, timeoutMs)
   const attempting = createAttempting(deps, createOutgoing(deps), timeoutMs)
   const finish = createFinish(deps)
-  /** Neither keeps the other waiting for longer than a part. */
-  const chore = async () => {
-    const fannedOut = await fanOut.goOn()
-    return (await besides.jobs()) || fannedOut
-  }
-  const workerChore = async () => (await chore()) || (await besides.idle())
-  const probe = () => storage.read(({ deliveries }) => deliveries.agenda())
+  const chores = [fanOut.goOn, async () => (await besides.jobs()) || (await besides.idle())]
+  const probe = () => storage.read(({ endpoints }) => endpoints.byIds(['']))
 
   const longest = Math.max(timeoutMs, maxEndpointTimeoutMs)
 
@@ -137,7 +132,7 @@ export function createDispatcher(
       const { concurrency, pollMs } = parsed
       return runWorker({
         ...assemble(parsed, true, dispatching && { dispatching, pollMs }),
-        chore: workerChore,
+        chores,
         probe,
         queued: dispatching !== undefined,
         connect: (ears) => connectTo(ears, { wakeUps, dispatching, source: storage.wakeUps, runtime }),
@@ -148,12 +143,13 @@ export function createDispatcher(
 
     async drain() {
       const { signals, sender, pump, claimer } = assemble(parse(WorkerOptions, {}), false)
-      const dueBy = clock.now()
+      let dueBy: number | undefined
       try {
         for (;;) {
-          while (await chore()) {}
+          for (const chore of [fanOut.goOn, besides.jobs]) while (await chore()) {}
           await claimer.refresh()
-          while (await claimer.claim(dueBy)) {}
+          dueBy ??= clock.now()
+          while ((await claimer.claim(dueBy)) !== null) {}
           if (pump.isIdle) break
           if (pump.ended === 0) await signals.ended.wait()
           await pump.flush()

@@ -25,8 +25,14 @@ export interface Job {
   ailing: boolean
 }
 
-/** What a lease outlasts the timeout by, so that finishing has time: 40 s. */
-const leaseMargin = 40_000
+/** What a lease outlasts the deadline by, in milliseconds: for what waits to be sent, and for `finishMargin`. */
+const leaseMargin = 60_000
+
+/**
+ * What is left of a lease, in milliseconds, when the deadline of what is sent under it has passed: to write it down, and for
+ * the clocks of workers that differ.
+ */
+export const finishMargin = 40_000
 
 export interface ClaimResult {
   jobs: Job[]

@@ -6,7 +6,7 @@ import { vaultContext } from '../endpoints/secrets.js'
 import type { Message, MessageBody } from '../messages/schema.js'
 import type { SentMessage } from '../messages/store.js'
 import { extraSignatureHeader } from '../signing/extra.js'
-import { HeaderValue, isReservedHeader } from '../signing/headers.js'
+import { HeaderName, HeaderValue } from '../signing/headers.js'
 import { createSigner } from '../signing/sign.js'
 import { type Exchange, noAnswer } from './exchange.js'
 
@@ -21,10 +21,11 @@ export interface OutgoingMessage {
 export interface OutgoingHooks {
   /**
    * Makes another body for an endpoint, of whatever kind the host takes it for (its `metadata` may say): text is sent as
-   * it is, anything else as JSON. Must give the same for the same message. One that throws fails the attempt.
+   * it is, anything else as JSON. Must give the same for the same message, and at once: one that throws or answers a
+   * promise fails the attempt with `transform_failed`.
    */
   transform?: ((outgoing: OutgoingMessage) => unknown) | undefined
-  /** Further headers for a request; those that we write ourselves cannot be set. One that throws fails the attempt. */
+  /** Further headers for a request; those that we write ourselves cannot be set. Fails as `transform` does. */
   headers?: ((outgoing: OutgoingMessage) => Record<string, string>) | undefined
 }
 
@@ -100,6 +101,7 @@ function toldOf(message: SendableMessage, endpoint: StoredEndpoint): OutgoingMes
 }
 
 function textOf(body: unknown): string {
+  refusePromise('transform', body)
   const text = typeof body === 'string' ? body : JSON.stringify(body)
   if (typeof text !== 'string') throw new TypeError('`transform` must return text, or what can be written as JSON')
   return text
@@ -109,11 +111,23 @@ function neverSent(error: unknown): Exchange {
   return noAnswer('transform_failed', (error instanceof Error ? error.message : String(error)).slice(0, 500))
 }
 
+function refusePromise(hook: string, answer: unknown): void {
+  const then = answer !== null && typeof answer === 'object' && 'then' in answer ? answer.then : undefined
+  if (typeof then !== 'function') return
+  // Nobody waits for it, so that its failure must not end the process.
+  then.call(answer, undefined, () => {})
+  throw new TypeError(`\`${hook}\` must answer at once, not with a promise`)
+}
+
 function checkHeaders(headers: Record<string, string>): Record<string, string> {
+  refusePromise('headers', headers)
   const checked: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) {
-    if (isReservedHeader(name)) throw new TypeError(`\`headers\` must not set ${name}`)
-    checked[name.toLowerCase()] = HeaderValue.parse(value)
+    const checkedName = HeaderName.safeParse(name)
+    if (!checkedName.success) throw new TypeError(`\`headers\` must not set ${JSON.stringify(name)}`)
+    const checkedValue = HeaderValue.safeParse(value)
+    if (!checkedValue.success) throw new TypeError(`\`headers\` gave a value for ${name} that no header can have`)
+    checked[name.toLowerCase()] = checkedValue.data
   }
   return checked
 }

@@ -32,6 +32,9 @@ export interface PumpOptions extends PumpLimits {
  */
 const claimAhead = 4
 
+/** How much of payloads a worker holds at the most before it claims no more, in characters; one claim may go beyond. */
+const maxHeld = 32 * 1024 * 1024
+
 /** The most that one transaction finishes. */
 const maxFlush = 500
 
@@ -43,6 +46,11 @@ export class Pump {
   readonly #sendingOf = new Map<string, number>()
   #waitingCount = 0
   #sending = 0
+  /** Claimed and not written down yet, in whatever state: what cannot be written must not be followed by more. */
+  #held = 0
+  #heldSize = 0
+  /** Of the payloads that were claimed last. */
+  #usualSize = 0
   #ahead = 1
   #results: Result[] = []
   /** Those that the last flush could not write. */
@@ -58,7 +66,9 @@ export class Pump {
 
   /** How many more may be claimed. */
   get free(): number {
-    return this.#claimable - this.#sending - this.#waitingCount
+    if (this.#held === 0) return this.#claimable
+    const sized = Math.floor((maxHeld - this.#heldSize) / Math.max(this.#usualSize, 1))
+    return Math.min(this.#claimable - this.#held, sized)
   }
 
   /** Whether it is worth a claim: few at a time cost nearly as much as many, but no place stays empty for that. */
@@ -95,7 +105,17 @@ export class Pump {
       else this.#waiting.set(endpointId, [job])
     }
     this.#waitingCount += jobs.length
+    this.#held += jobs.length
+    const size = sizeOf(jobs)
+    this.#heldSize += size
+    if (jobs.length > 0) this.#usualSize = size / jobs.length
     this.#fill()
+  }
+
+  /** They are written down, or given up on. */
+  #letGo(results: readonly { job: Job }[]): void {
+    this.#held -= results.length
+    this.#heldSize -= sizeOf(results.map(({ job }) => job))
   }
 
   /** Gives back what was claimed and not begun, to be claimed by whoever comes next. */
@@ -136,6 +156,7 @@ export class Pump {
       this.#results.push(await attempting(job, sender))
     } catch (error) {
       // The lease ends by itself, and the next claim tries again.
+      this.#letGo([{ job }])
       logger.error('A webhook delivery could not be attempted', { deliveryId: job.delivery.id, error })
     } finally {
       this.#sending--
@@ -174,6 +195,7 @@ export class Pump {
 
   async #write(results: readonly Result[]): Promise<void> {
     const counts = await this.#options.finish(results)
+    this.#letGo(results)
     this.#ahead = Math.min(claimAhead, this.#ahead * 2)
     for (const kind of Object.keys(counts) as (keyof FinishCounts)[]) this.counts[kind] += counts[kind]
     this.#options.onFinished(results)
@@ -188,6 +210,7 @@ export class Pump {
 
   #report(failed: readonly Result[], error: unknown): void {
     if (failed.length === 0) return
+    this.#letGo(failed)
     const deliveryIds = failed.map(({ job }) => job.delivery.id)
     this.#options.logger.error('Webhook deliveries could not be finished', { deliveryIds, error })
   }
@@ -210,6 +233,12 @@ export class Pump {
 
   /** Gives up on results whose lease has ended: others have claimed them, or will. */
   dropExpired(now: number): void {
+    const expired = this.#results.filter(({ job }) => job.leaseUntil <= now)
     this.#results = this.#results.filter(({ job }) => job.leaseUntil > now)
+    this.#letGo(expired)
   }
+}
+
+function sizeOf(jobs: readonly Job[]): number {
+  return jobs.reduce((sum, { message }) => sum + (message?.body?.length ?? 0), 0)
 }

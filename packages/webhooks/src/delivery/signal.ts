@@ -28,13 +28,24 @@ export class Signal {
 
 /** Lets all who wait through, each time it is opened. */
 export class Gate {
-  #waiting: (() => void)[] = []
+  readonly #waiting = new Set<() => void>()
 
   open(): void {
-    for (const pass of this.#waiting.splice(0)) pass()
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const pass of waiting) pass()
   }
 
-  wait(): Promise<void> {
-    return new Promise((resolve) => void this.#waiting.push(resolve))
+  /** Resolves when it is opened the next time, or after `ms`. */
+  wait(ms?: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(() => pass(), ms)
+      const pass = () => {
+        clearTimeout(timer)
+        this.#waiting.delete(pass)
+        resolve()
+      }
+      this.#waiting.add(pass)
+    })
   }
 }

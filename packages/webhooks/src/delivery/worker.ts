@@ -4,7 +4,7 @@ import type { Claimer } from './claimer.js'
 import type { DispatchJob } from './dispatch.js'
 import type { Pump } from './pump.js'
 import type { Sender } from './sender.js'
-import { type Gate, Signal } from './signal.js'
+import { Gate, type Signal } from './signal.js'
 
 export interface Worker {
   /**
@@ -38,8 +38,8 @@ export interface WorkerParts {
   sender: Sender
   claimer: Claimer
   signals: WorkerSignals
-  /** Does a part of what is to be done besides sending; answers whether there was any. */
-  chore: () => Promise<boolean>
+  /** Each does a part of what is to be done besides sending, and answers whether there was any. None waits for another. */
+  chores: readonly (() => Promise<boolean>)[]
   /** Throws if the storage cannot be read. */
   probe: () => Promise<unknown>
   /** Whether work comes from a queue, and looking only fills that. */
@@ -73,9 +73,10 @@ const stopFlushes = 5
 const maxTimer = 2 ** 31 - 1
 
 export function runWorker(parts: WorkerParts): Worker {
-  const { pump, sender, claimer, signals, chore, probe, queued, concurrency, pollMs, clock, logger } = parts
-  const stopped = new Signal()
-  const woken = new Signal()
+  const { pump, sender, claimer, signals, chores, probe, queued, concurrency, pollMs, clock, logger } = parts
+  const stopped = new Gate()
+  const woken = new Gate()
+  let wakeUps = 0
   let stopping = false
   let wait = shortestWait
   let refusals = 0
@@ -84,14 +85,19 @@ export function runWorker(parts: WorkerParts): Worker {
     wait = shortestWait
     for (const id of endpointIds) claimer.agenda.note(id, clock.now())
     signals.room.notify()
-    woken.notify()
+    lookAround()
+  }
+
+  function lookAround(): void {
+    wakeUps++
+    woken.open()
   }
 
   /** Waits for room first, so that what is behind it is left to others who have some. */
   async function take(job: DispatchJob): Promise<boolean> {
     while (!stopping && (!pump.hasRoom || claimer.hasBacklog(concurrency))) await signals.roomForJobs.wait()
     if (stopping) return false
-    if (job.kind === 'look') woken.notify()
+    if (job.kind === 'look') lookAround()
     else if (job.kind === 'published') claimer.expect(job.endpointId)
     else claimer.agenda.note(job.endpointId, clock.now())
     signals.room.notify()
@@ -110,8 +116,7 @@ export function runWorker(parts: WorkerParts): Worker {
         const backoff = Math.min(shortestBackoff * 2 ** failures++, longestBackoff)
         logger.error('The webhooks worker failed and goes on', { error, nextTryInMs: backoff })
         pump.dropExpired(clock.now())
-        await stopped.wait(backoff)
-        if (stopping) stopped.notify()
+        if (!stopping) await stopped.wait(backoff)
       }
     }
   }
@@ -158,9 +163,11 @@ export function runWorker(parts: WorkerParts): Worker {
     }
   }
 
-  async function choreTurn(): Promise<void> {
+  async function choreTurn(chore: () => Promise<boolean>): Promise<void> {
+    const seen = wakeUps
     while (!stopping && (await chore())) {}
-    await woken.wait(pollMs)
+    // Whatever it was woken for meanwhile may have come after it had looked.
+    if (!stopping && seen === wakeUps) await woken.wait(pollMs)
   }
 
   async function finishUp(): Promise<void> {
@@ -177,13 +184,14 @@ export function runWorker(parts: WorkerParts): Worker {
     }
   }
 
-  const running = Promise.all([loop(claimTurn), loop(finishTurn), loop(choreTurn)])
+  const turns = [claimTurn, finishTurn, ...chores.map((chore) => () => choreTurn(chore))]
+  const running = Promise.all(turns.map(loop))
   let ended: Promise<void> | undefined
 
   async function end(): Promise<void> {
     stopping = true
-    for (const signal of [signals.room, signals.ended, woken, stopped]) signal.notify()
-    signals.roomForJobs.open()
+    for (const signal of [signals.room, signals.ended]) signal.notify()
+    for (const gate of [woken, stopped, signals.roomForJobs]) gate.open()
     await disconnect()
     await running
     await finishUp()
