@@ -105,6 +105,42 @@ for (const { name, missing, open } of await testStorages()) {
       await close()
     })
 
+    it('is not blamed for what the host fails to make for it', async () => {
+      const { storage, close } = await open()
+      let broken = true
+      const transform = ({ body }: { body: unknown }) => {
+        if (broken) throw new Error('no such template')
+        return body
+      }
+      const at = Array.from({ length: 15 }, () => 0)
+      const days = Array.from({ length: 6 }, () => day)
+      const { webhooks, clock, events } = world({ storage, transform, retry: { scheduleMs: [...at, ...days] } })
+      const target = await receiver()
+      const { id } = await webhooks.endpoints.create(scope, { url: target.url })
+      await webhooks.publish(keyCreated)
+      const [delivery] = (await webhooks.deliveries.list(scope)).data
+      const attempts = async () => (await webhooks.deliveries.attempts(scope, delivery?.id ?? '')).data.length
+      const worker = webhooks.startWorker({ pollMs: 10 })
+      // An open circuit would let ten pass, and one a day would have it disabled on the fifth.
+      await expect.poll(attempts).toBe(15)
+      for (let n = 1; n <= 5; n++) {
+        clock.advance(1.2 * day + 1)
+        await expect.poll(attempts).toBe(15 + n)
+      }
+      expect(await webhooks.deliveries.get(scope, delivery?.id ?? '')).toMatchObject({ lastError: 'transform_failed' })
+      const health = await storage.read(({ endpoints }) => endpoints.health([id]))
+      expect(health.filter(({ failures, openUntil }) => failures > 0 || openUntil !== null)).toEqual([])
+      expect(await webhooks.endpoints.get(scope, id)).toMatchObject({ enabled: true })
+      expect(events.filter(({ type }) => type === 'endpoint.disabled')).toEqual([])
+
+      broken = false
+      clock.advance(1.2 * day + 1)
+      await expect.poll(() => target.received.length).toBe(1)
+      await worker.stop()
+      expect(await webhooks.deliveries.get(scope, delivery?.id ?? '')).toMatchObject({ status: 'delivered' })
+      await close()
+    })
+
     it('that keeps an order by key sends each after those before it, whatever becomes of others', async () => {
       const { storage, close } = await open()
       const { webhooks, clock } = world({ storage, retry: { scheduleMs: [0, 60_000] } })
