@@ -1,28 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { testDatabases } from '@org/core/testing'
 import { createWebhooks } from '@org/webhooks'
 import { knexStorage, migrate } from '@org/webhooks/knex'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { killed, startWorker } from './children.js'
 import { loopback, receiver } from './receiver.js'
 import { keyCreated, scope } from './world.js'
 
 const total = 2_000
 const endpoints = 10
-
-function startWorker(config: unknown, clockAhead: number): ChildProcess {
-  const file = fileURLToPath(new URL('crash-worker.ts', import.meta.url))
-  const args = ['--conditions=@org/source', '--import', 'tsx', file, JSON.stringify(config), '5000', String(clockAhead)]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  return child
-}
-
-const killed = (child: ChildProcess) =>
-  new Promise<void>((resolve) => {
-    child.on('exit', () => resolve())
-    child.kill('SIGKILL')
-  })
 
 for (const database of await testDatabases()) {
   describe.skipIf(database.missing)(`a worker killed on ${database.name}`, () => {

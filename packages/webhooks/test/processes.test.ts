@@ -1,11 +1,11 @@
 /** Several processes, each with a worker, on one database. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { testDatabases } from '@org/core/testing'
 import { createWebhooks } from '@org/webhooks'
 import { knexStorage, migrate } from '@org/webhooks/knex'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { startChild } from './children.js'
 import { loopback, receiver } from './receiver.js'
 import { keyCreated, scope } from './world.js'
 
@@ -14,10 +14,7 @@ const paths = Array.from({ length: 10 }, (_, n) => `/hooks/${n}`)
 const processesOn = { postgres: 3, mariadb: 3, sqlite: 2 }
 
 async function startWorker(name: string, config: unknown): Promise<ChildProcess> {
-  const file = fileURLToPath(new URL('worker-process.ts', import.meta.url))
-  const args = ['--conditions=@org/source', '--import', 'tsx', file, JSON.stringify({ name, config })]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-  onTestFinished(() => void child.kill('SIGKILL'))
+  const child = startChild('worker-process.ts', [JSON.stringify({ name, config })], 'ipc')
   await once(child, 'message')
   return child
 }
