@@ -1,4 +1,6 @@
 /** The promise of the whole: what the three modules write joins the host's transaction, and each other's. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { memoryStorage as billingMemory, createBilling, defineCatalog } from '@org/billing'
 import { knexStorage as billingKnex, migrate as migrateBilling } from '@org/billing/knex'
 import { type Ability, allows, type EventSink, memoryDatabase, type Tx } from '@org/core'
@@ -7,7 +9,7 @@ import { createRbac, memoryStorage as rbacMemory } from '@org/rbac'
 import { migrate as migrateRbac, knexStorage as rbacKnex } from '@org/rbac/knex'
 import { createWebhooks, memoryStorage as webhooksMemory } from '@org/webhooks'
 import { migrate as migrateWebhooks, knexStorage as webhooksKnex } from '@org/webhooks/knex'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
 const catalog = defineCatalog({
   currency: 'usd',
@@ -61,6 +63,7 @@ const databases: { name: string; missing: string | null; open: () => Promise<Ope
 ]
 
 const tenantId = 'acme'
+const fiveDays = 5 * 24 * 60 * 60 * 1000
 const scope = { tenantId }
 
 for (const { name, missing, open } of databases) {
@@ -70,21 +73,28 @@ for (const { name, missing, open } of databases) {
     let extra: EventSink
 
     function wire({ storages }: Opened) {
-      const shared = { clock: fakeClock(), logger: recordingLogger() }
+      const clock = fakeClock()
+      const shared = { clock, logger: recordingLogger() }
       const last: EventSink = (event, tx) => extra(event, tx)
       const rbac = createRbac({
         ...shared,
         storage: storages.rbac,
         events: [(event, tx): Promise<void> => webhooks.sink(event, tx), last],
       })
-      const webhooks = createWebhooks({ ...shared, storage: storages.webhooks, events: [rbac.audit.sink, last] })
+      const webhooks = createWebhooks({
+        ...shared,
+        storage: storages.webhooks,
+        network: { allow: ['127.0.0.1'], allowHttp: true },
+        retry: { scheduleMs: [0, fiveDays, 0] },
+        events: [rbac.audit.sink, last],
+      })
       const billing = createBilling({
         ...shared,
         catalog,
         storage: storages.billing,
         events: [webhooks.sink, rbac.audit.sink, last],
       })
-      return { rbac, webhooks, billing }
+      return { rbac, webhooks, billing, clock }
     }
 
     beforeEach(async () => {
@@ -152,6 +162,42 @@ for (const { name, missing, open } of databases) {
       for (const list of [after.audit, after.deliveries]) {
         expect(list.filter((type) => type === 'quota.exceeded')).toHaveLength(1)
       }
+    })
+
+    it('write down that an endpoint was disabled for how it answered, or not at all if that cannot be written', async () => {
+      const { rbac, webhooks, clock } = modules
+      const statuses: Record<string, number> = { '/gone': 410, '/failing': 500 }
+      const server = createServer((request, response) => response.writeHead(statuses[request.url ?? ''] ?? 404).end())
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      onTestFinished(() => void server.close().closeAllConnections())
+      const { port } = server.address() as AddressInfo
+      const add = async (path: string) =>
+        (await webhooks.endpoints.create(scope, { url: `http://127.0.0.1:${port}${path}` })).id
+      const gone = await add('/gone')
+      const failing = await add('/failing')
+      const disabled = async () => {
+        const { data } = await rbac.audit.query(scope, { action: 'endpoint.disabled' })
+        return data.map(({ actor, resource, after }) => ({ actor, id: resource?.id, reason: after?.disabledReason }))
+      }
+      await webhooks.publish({ tenantId, type: 'key.created', data: { keyId: 'key_1' } })
+
+      extra = ({ type }) => {
+        if (type === 'endpoint.disabled') throw new Error('the disk of the log is full')
+      }
+      expect(await webhooks.drain().catch(() => 'refused')).toEqual('refused')
+      expect(await webhooks.endpoints.get(scope, gone)).toMatchObject({ enabled: true })
+      expect(await disabled()).toEqual([])
+
+      extra = () => {}
+      clock.advance(60_000 + 60_000)
+      await webhooks.drain()
+      const actor = { type: 'system', id: 'system' }
+      expect(await disabled()).toEqual([{ actor, id: gone, reason: 'gone' }])
+      clock.advance(1.2 * fiveDays + 1)
+      await webhooks.drain()
+      expect(await webhooks.endpoints.get(scope, failing)).toMatchObject({ enabled: false })
+      expect(await disabled()).toContainEqual({ actor, id: failing, reason: 'failing' })
+      expect(await disabled()).toHaveLength(2)
     })
 
     it('take everything back when the last of several listeners throws', async () => {
