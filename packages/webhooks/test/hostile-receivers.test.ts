@@ -1,10 +1,11 @@
 /** What receivers may do to the sender: each ends in time, says what it was, and leaves the next exchange alone. */
-import type { LookupFunction, Socket } from 'node:net'
+import type { LookupFunction } from 'node:net'
 import * as zlib from 'node:zlib'
 import { systemClock } from '@org/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createAddressGuard } from '../src/delivery/address-guard.js'
 import { createSender, type Exchange, type SenderOptions } from '../src/delivery/sender.js'
+import { badChunk, drips, floods, type Hostile, ok, says, saysAndCloses } from './hostile.js'
 import { closedPort, loopback, rawReceiver, receiver, secureReceiver, testRoot } from './receiver.js'
 
 /** The deadline of an exchange that is meant to run into it, and of all others. */
@@ -39,8 +40,6 @@ function senderFor(options: Partial<SenderOptions> = {}) {
 /** The second request and those after it are answered well. */
 const wellAnswered = 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello'
 
-type Hostile = (socket: Socket) => void
-
 /** One exchange with a receiver that misbehaves once, and one right after. */
 async function against(hostile: Hostile, deadline = timeoutMs) {
   const { port, open } = await rawReceiver((socket, request) => {
@@ -54,28 +53,6 @@ async function against(hostile: Hostile, deadline = timeoutMs) {
   await vi.waitFor(() => expect(open()).toBeLessThanOrEqual(1))
   return exchange
 }
-
-const says =
-  (...parts: (string | Buffer)[]): Hostile =>
-  (socket) => {
-    for (const part of parts) socket.write(part)
-  }
-
-const saysAndCloses =
-  (text: string): Hostile =>
-  (socket) => {
-    socket.end(text)
-  }
-
-const drips =
-  (start: string): Hostile =>
-  (socket) => {
-    socket.write(start)
-    const timer = setInterval(() => socket.write('x'), 20)
-    socket.on('close', () => clearInterval(timer))
-  }
-
-const ok = 'HTTP/1.1 200 OK\r\n'
 
 describe('a receiver that', () => {
   it.each<[string, Hostile, Partial<Exchange>]>([
@@ -107,7 +84,7 @@ describe('a receiver that', () => {
 
   it.each<[string, Hostile, Partial<Exchange>]>([
     ['garbage', says('\u0000\u0001 nothing like HTTP\r\n\r\n'), { status: null }],
-    ['a bad chunk', says(`${ok}transfer-encoding: chunked\r\n\r\nzz\r\nhalf\r\n`), { status: 200 }],
+    ['a bad chunk', badChunk, { status: 200 }],
     ['a bad content-length', says(`${ok}content-length: many\r\n\r\nhalf`), { status: null }],
     ['two lengths', says(`${ok}content-length: 2\r\ncontent-length: 5\r\n\r\nhello`), { status: null }],
     ['one huge header', says(`${ok}huge: ${'x'.repeat(20_000)}\r\n\r\n`), { status: null }],
@@ -139,17 +116,11 @@ describe('a receiver that', () => {
 
   it('sends 100 MB is hung up on', async () => {
     let written = 0
-    const exchange = await against((socket) => {
-      socket.write(`${ok}content-length: 104857600\r\n\r\n`)
-      const chunk = Buffer.alloc(64 * 1024, 'x')
-      const more = () => {
-        while (!socket.destroyed && written < 104_857_600) {
-          written += chunk.length
-          if (!socket.write(chunk)) return void socket.once('drain', more)
-        }
-      }
-      more()
-    })
+    const exchange = await against(
+      floods((bytes) => {
+        written += bytes
+      }),
+    )
     expect(exchange).toMatchObject({ error: null, status: 200, responseTruncated: true })
     expect(exchange.responseBody).toBe('x'.repeat(16 * 1024))
     expect(exchange.tookMs).toBeLessThan(timeoutMs)
