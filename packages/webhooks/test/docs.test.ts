@@ -9,17 +9,20 @@ import { knexStorage, migrate } from '@org/webhooks/knex'
 import express from 'express'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
+import { AttemptError, DeliveryStatus } from '../src/deliveries/schema.js'
 import { loopback, receiver } from './receiver.js'
 import * as calls from './samples/calls.js'
 import { createApp as expressApp } from './samples/express.js'
+import * as guides from './samples/guides.js'
 import { createApp as koaApp } from './samples/koa.js'
 import * as migration from './samples/migration.js'
 import * as pages from './samples/pages.js'
 import { keyCreated } from './world.js'
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
-const guide = read('../../../docs/webhooks/README.md')
-const tables = guide.replace(/ +/g, ' ')
+const folder = new URL('../../../docs/webhooks/', import.meta.url)
+const pageNames = readdirSync(folder).filter((name) => name.endsWith('.md'))
+const page = (name: string) => readFileSync(new URL(name, folder), 'utf8')
 const readme = read('../README.md')
 /** Samples are indented as their files are, blocks as the guide is. */
 const flat = (text: string) => text.replace(/^[ \t]+/gm, '').trim()
@@ -34,14 +37,9 @@ async function listen(listener: RequestListener): Promise<string> {
 
 describe('the guides', () => {
   it('show code that is run', () => {
-    const samples = ['express', 'koa', 'calls', 'migration', 'pages', 'scaling'].map((name) =>
-      flat(read(`./samples/${name}.ts`)),
-    )
+    const samples = readdirSync(new URL('samples/', import.meta.url)).map((name) => flat(read(`./samples/${name}`)))
     // What `receiving.md` shows is run by receiver.http.test.ts.
-    const pages = readdirSync(new URL('../../../docs/webhooks/', import.meta.url)).filter(
-      (name) => name !== 'receiving.md',
-    )
-    const texts = [readme, ...pages.map((name) => read(`../../../docs/webhooks/${name}`))]
+    const texts = [readme, ...pageNames.filter((name) => name !== 'receiving.md').map(page)]
     const blocks = texts.flatMap((text) => [...text.matchAll(/^```ts\n(.*?)^```/gms)])
     expect(blocks.length).toBeGreaterThan(8)
     for (const [, block = ''] of blocks) {
@@ -52,6 +50,7 @@ describe('the guides', () => {
 
   it('list every route, event type and error of ours', () => {
     const { http } = createWebhooks({ logger })
+    const tables = page('reference.md').replace(/ +/g, ' ')
     for (const { method, path, can } of http.routes) {
       const [action, subject] = can as [string, string]
       expect(tables).toContain(`| \`${method} ${path}\` | \`${subject}:${action}\` |`)
@@ -59,13 +58,39 @@ describe('the guides', () => {
     for (const { code, status } of Object.values(webhooksErrors)) {
       expect(tables).toContain(`| \`${code}\` | ${status} |`)
     }
-    for (const name of Object.keys({ ...defaultEventTypes, ...webhooksEvents })) expect(guide).toContain(`\`${name}\``)
+    for (const name of Object.keys(webhooksEvents)) expect(tables).toContain(`\`${name}\``)
+    for (const name of Object.keys(defaultEventTypes)) expect(page('publishing.md')).toContain(`\`${name}\``)
+    for (const error of AttemptError.options) expect(page('retries.md')).toContain(`| \`${error}\` |`)
+    for (const status of DeliveryStatus.options) expect(page('retries.md')).toContain(`| \`${status}\` |`)
+  })
+
+  it('lead to pages and headings that are there', () => {
+    const anchor = (heading: string) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-')
+    const links = pageNames.flatMap((name) =>
+      [...page(name).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)].map(([, to = '', heading]) => ({
+        name,
+        to,
+        heading,
+      })),
+    )
+    expect(links.length).toBeGreaterThan(30)
+    for (const link of links) {
+      const target = new URL(link.to || link.name, folder)
+      expect([link, existsSync(target)]).toEqual([link, true])
+      if (link.heading === undefined) continue
+      const headings = [...readFileSync(target, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, text = '']) => anchor(text))
+      expect(headings, JSON.stringify(link)).toContain(link.heading)
+    }
+    for (const name of pageNames) if (name !== 'README.md') expect(page('README.md')).toContain(`](${name})`)
   })
 
   it('name a test for each guarantee, each capability, and each way of others to lose messages', () => {
-    const page = read('../../../docs/webhooks/guarantees.md')
     const section = (title: string) =>
-      new RegExp(`^## ${title}$(.*?)(?=^## |$(?![\\s\\S]))`, 'ms').exec(page)?.[1] ?? ''
+      new RegExp(`^## ${title}$(.*?)(?=^## |$(?![\\s\\S]))`, 'ms').exec(page('guarantees.md'))?.[1] ?? ''
     const lines = [
       ...(section('What holds').match(/^- .*$/gm) ?? []),
       ...(section('What it does').match(/^\| (?!---|Capability).*$/gm) ?? []),
@@ -160,25 +185,6 @@ describe('the samples', () => {
     })
   })
 
-  it('receive, verify and refuse', async () => {
-    const handled: { type: string }[] = []
-    const webhooks = createWebhooks({ storage: memoryStorage(), network: loopback })
-    let secret = ''
-    const url = await listen((request, response) =>
-      calls.receiverApp(secret, (event) => handled.push(event))(request, response),
-    )
-    secret = (await webhooks.endpoints.create({ tenantId: 't1' }, { url: `${url}/in` })).secret
-    await webhooks.publish(keyCreated)
-    expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
-    expect(handled).toMatchObject([{ type: 'key.created', data: { keyId: 'key_1' } }])
-    const forged = await fetch(`${url}/in`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: '{}',
-    })
-    expect([forged.status, await forged.text()]).toEqual([400, 'missing_header'])
-  })
-
   it('work on dead letters, and hear each other', async () => {
     await migrate(database.knex)
     const heard: DomainEvent[] = []
@@ -224,3 +230,29 @@ it('the further pages show what runs', async () => {
   ).toMatchObject({ status: 'running' })
   expect(id).toMatch(/^ep_/)
 })
+
+it('the guides to the first steps, to retries and to security show what runs', async () => {
+  const quiet = { storage: memoryStorage(), logger, network: loopback }
+  const webhooks = createWebhooks(quiet)
+  const scope = { tenantId: 'acme' }
+  const target = await receiver()
+  const { id, secret } = await webhooks.endpoints.create(scope, { url: target.url, metadata: { owner: 'olga' } })
+  expect(await guides.tried(webhooks, scope, id)).toBe(200)
+  await guides.hurried(webhooks, scope, id)
+  const changed = { retryScheduleMs: [0, 60_000, 3_600_000], timeoutMs: 5_000 }
+  expect(await webhooks.endpoints.get(scope, id)).toMatchObject(changed)
+  const second = await guides.rotated(webhooks, scope, id)
+  expect(second).toMatch(/^whsec_/)
+  expect(second).not.toBe(secret)
+
+  expect(() => guides.proxied(memoryStorage())).not.toThrow()
+  expect(() => guides.scheduled(memoryStorage(), () => {})).not.toThrow()
+  const storage = memoryStorage()
+  const sealing = guides.sealed(storage, Buffer.alloc(32, 7).toString('base64'))
+  const made = await sealing.endpoints.create(scope, { url: 'https://hooks.example.com/in' })
+  const stored = await storage.read(({ endpoints }) => endpoints.get('acme', made.id))
+  expect(stored?.secrets[0]?.value).toMatch(/^enc:1:2026-01:/)
+  // Nobody is there to answer it.
+  const unanswered = guides.challenged(memoryStorage(), scope, 'https://hooks.invalid/in')
+  await expect(unanswered).rejects.toMatchObject({ code: 'challenge_failed' })
+}, 30_000)

@@ -10,8 +10,6 @@ import {
   webhooksEvents,
 } from '@org/webhooks'
 import { knexStorage } from '@org/webhooks/knex'
-import { verifyWebhook, WebhookVerificationError } from '@org/webhooks/verify'
-import express, { type Express } from 'express'
 import type { Knex } from 'knex'
 import { z } from 'zod'
 
@@ -49,21 +47,6 @@ export function ownEvents(storage: WebhooksStorage) {
     events: (event, tx): Promise<void> => webhooks.sink(event, tx),
   })
   return webhooks
-}
-
-export function receiverApp(secret: string, handle: (event: { type: string }) => void): Express {
-  const app = express()
-  app.post('/in', express.raw({ type: 'application/json' }), (req, res) => {
-    try {
-      const event = verifyWebhook<{ type: string; data: unknown }>(secret, req.headers, req.body as Buffer)
-      handle(event) // at least once: remember the webhook-id, and do nothing the second time
-      res.sendStatus(204)
-    } catch (error) {
-      if (!(error instanceof WebhookVerificationError)) throw error
-      res.status(400).send(error.code)
-    }
-  })
-  return app
 }
 
 export async function operate(webhooks: Webhooks, deliveryId: string) {
