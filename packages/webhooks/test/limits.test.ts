@@ -67,7 +67,9 @@ for (const { name, missing, open } of await testStorages()) {
 
       clock.advance(30_001)
       await expect.poll(() => target.received.length, soon).toBe(11)
-      await expect.poll(async () => (await health())[0]?.openUntil, soon).toBe(clock.now() + 60_000)
+      // While it is being sent, the lease of the probe keeps others out for as long: look at what came of it.
+      const reopened = { openUntil: clock.now() + 60_000, opened: 2 }
+      await expect.poll(async () => (await health())[0], soon).toMatchObject(reopened)
       broken = false
       clock.advance(60_001)
       await expect
