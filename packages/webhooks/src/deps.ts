@@ -21,7 +21,7 @@ export interface Deps {
   vault: Vault
   hooks: OutgoingHooks
   /** Called after the engine has disabled an endpoint, and never waited for. */
-  onEndpointDisabled: (endpoint: Endpoint) => void
+  onEndpointDisabled: (endpoint: Endpoint, of: { tenantId: string }) => void
   network: NetworkOptions
   /** How long each attempt waits for the one before it, in milliseconds. */
   schedule: readonly number[]

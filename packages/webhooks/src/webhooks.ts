@@ -78,7 +78,7 @@ export interface WebhooksOptions<Types extends EventTypes = typeof defaultEventT
    * Called when the engine has disabled an endpoint, because it answered 410 or has failed for five days: to write its
    * owner a mail. After the commit, and never waited for; the event `endpoint.disabled` says the same within it.
    */
-  onEndpointDisabled?: (endpoint: Endpoint) => unknown
+  onEndpointDisabled?: (endpoint: Endpoint, of: { tenantId: string }) => unknown
 }
 
 export interface RetryOptions {
@@ -188,12 +188,15 @@ function checkMaxPayload(bytes: number): number {
 }
 
 /** A hook of the host's that fails must not fail what it is told of. */
-function safely<Told>(logger: Logger, hook: ((told: Told) => unknown) | undefined): (told: Told) => void {
-  return (told) => {
+function safely<Told extends unknown[]>(
+  logger: Logger,
+  hook: ((...told: Told) => unknown) | undefined,
+): (...told: Told) => void {
+  return (...told) => {
     if (!hook) return
     const failed = (error: unknown) => logger.error('A hook of the host failed', { error })
     try {
-      Promise.resolve(hook(told)).catch(failed)
+      Promise.resolve(hook(...told)).catch(failed)
     } catch (error) {
       failed(error)
     }

@@ -87,7 +87,7 @@ for (const { name, missing, open } of await testStorages()) {
       const { webhooks, clock, events } = world({
         storage,
         retry: { scheduleMs: [0, day, day, day, day, day, day, day] },
-        onEndpointDisabled: ({ id }) => void told.push(id),
+        onEndpointDisabled: ({ id }, { tenantId }) => void told.push(`${tenantId} ${id}`),
       })
       const target = await receiver(failing)
       const { id } = await webhooks.endpoints.create(scope, { url: target.url })
@@ -99,7 +99,7 @@ for (const { name, missing, open } of await testStorages()) {
       }
       expect(await webhooks.drain()).toMatchObject({ rescheduled: 1 })
       expect(await webhooks.endpoints.get(scope, id)).toMatchObject({ enabled: false, disabledReason: 'failing' })
-      expect(told).toEqual([id])
+      expect(told).toEqual([`t1 ${id}`])
       expect(events.filter(({ type }) => type === 'endpoint.disabled')).toMatchObject([
         { actor: { type: 'system' }, after: { disabledReason: 'failing' } },
       ])

@@ -164,13 +164,14 @@ describe('what is sent', () => {
     ['headers', { headers: async () => ({ 'x-y': 'mine' }) }],
   ])('fails with a clear error if the host’s `%s` does', async (_, options) => {
     const target = await receiver()
-    const { webhooks } = world(options as never)
+    const { webhooks, log } = world(options as never)
     await webhooks.endpoints.create(scope, { url: target.url })
     await webhooks.publish(keyCreated)
     expect(await webhooks.drain()).toMatchObject({ rescheduled: 1 })
     const [delivery] = (await webhooks.deliveries.list(scope)).data
     const [attempt] = (await webhooks.deliveries.attempts(scope, delivery?.id ?? '')).data
-    expect(attempt).toMatchObject({ error: 'transform_failed', detail: expect.stringMatching(/`(transform|headers)`/) })
+    expect(attempt).toMatchObject({ error: 'transform_failed', detail: expect.stringContaining('Nothing was sent') })
+    expect(log.at(-1)?.fields.error).toMatchObject({ message: expect.stringMatching(/`(transform|headers)`/) })
     expect(target.received).toEqual([])
   })
 

@@ -8,14 +8,12 @@ import { ProxyError, type ProxyServer, tunnel } from './proxy.js'
 
 type Protocol = 'http:' | 'https:'
 
-/** No address of the host may be reached. */
+/** No address of the host may be reached. Does not tell which they are: customers read it, and it may be our network. */
 export class ForbiddenAddress extends Error {
   readonly code = 'ADDRESS_FORBIDDEN'
-  readonly address: string | undefined
 
-  constructor(host: string, addresses: readonly string[]) {
-    super(`${host} is at ${addresses.join(', ')}, which deliveries may not reach`)
-    this.address = addresses[0]
+  constructor(host: string) {
+    super(`${host} is at no address that deliveries may reach: none is public, or allowed by name`)
   }
 }
 
@@ -50,7 +48,7 @@ export function guardedDial(options: ConnectOptions): Dial {
   let connectTls: buildConnector.connector | null = null
 
   async function reach(host: string, port: number, protocol: Protocol, signal: AbortSignal, reached: Reached) {
-    if (isIP(host) !== 0 && !guard.allows(host, protocol)) throw new ForbiddenAddress(host, [host])
+    if (isIP(host) !== 0 && !guard.allows(host, protocol)) throw new ForbiddenAddress(host)
     const judged = guardedLookup(lookup, guard, protocol)
     if (proxy) {
       const addresses = isIP(host) === 0 ? await resolveAll(judged, host) : [host]
@@ -150,10 +148,7 @@ function guardedLookup(lookup: LookupFunction, guard: AddressGuard, protocol: Pr
         const empty = Object.assign(new Error(`${hostname} has no address`), { code: 'ENODATA' })
         return callback(empty, '', undefined)
       }
-      if (!first) {
-        const addresses = all.map(({ address }) => address)
-        return callback(new ForbiddenAddress(hostname, addresses), '', undefined)
-      }
+      if (!first) return callback(new ForbiddenAddress(hostname), '', undefined)
       if (options.all) callback(null, allowed)
       else callback(null, first.address, first.family)
     })

@@ -1,5 +1,5 @@
 /** Starts workers, and drains. */
-import { coreErrors, parse } from '@org/core'
+import { parse } from '@org/core'
 import type { z } from 'zod'
 import type { Deps } from '../deps.js'
 import { maxEndpointTimeoutMs } from '../endpoints/schema.js'
@@ -14,9 +14,8 @@ import { createFinish } from './finish.js'
 import { createOutgoing } from './outgoing.js'
 import { Pump } from './pump.js'
 import { WorkerOptions } from './schema.js'
-import { checkNetwork, createSender, defaultTimeoutMs, type Sender } from './sender.js'
+import { checkNetwork, createSender, defaultTimeoutMs } from './sender.js'
 import { Gate, Signal } from './signal.js'
-import { createThreadedSender } from './thread/sender.js'
 import { runWorker, type Worker } from './worker.js'
 
 /** What a drain did. */
@@ -80,22 +79,13 @@ export function createDispatcher(
 
   const longest = Math.max(timeoutMs, maxEndpointTimeoutMs)
 
-  function inProcess(): Sender {
-    const { lookup, ca, proxy, maxConnectionsPerOrigin } = network
-    return createSender({ guard, lookup, ca, proxy, maxConnectionsPerOrigin, timeoutMs: longest, clock })
-  }
-
-  function inThread(): Sender {
-    const { lookup, ca, ...others } = network
-    if (lookup) throw coreErrors.setup_error({ detail: 'A worker with `thread` cannot use `network.lookup`.' })
-    const options = { ...others, ...(ca && { ca: ca.toString() }), timeoutMs: longest }
-    return createThreadedSender({ options, logger, createFallback: inProcess })
-  }
-
   function assemble(limits: z.output<typeof WorkerOptions>, heedCircuits: boolean, queue?: ClaimerParts['queue']) {
     const { concurrency, maxInFlightPerEndpoint: perEndpoint } = limits
     const signals = { room: new Signal(), ended: new Signal(), roomForJobs: new Gate() }
-    const watched = watchSender(limits.thread ? inThread() : inProcess())
+    const { lookup, ca, proxy, maxConnectionsPerOrigin } = network
+    const watched = watchSender(
+      createSender({ guard, lookup, ca, proxy, maxConnectionsPerOrigin, timeoutMs: longest, clock }),
+    )
     const { sender } = watched
     const tellRoom = () => {
       if (!pump.hasRoom) return

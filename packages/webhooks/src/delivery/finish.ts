@@ -56,7 +56,7 @@ export function createFinish(deps: Pick<Deps, 'storage' | 'runtime' | 'emit' | '
       await stores.stats.add(statsOf(kept, now))
       return { counts, newlyDisabled: settled.newlyDisabled }
     })
-    for (const endpoint of newlyDisabled) onEndpointDisabled(endpoint)
+    for (const { endpoint, tenantId } of newlyDisabled) onEndpointDisabled(endpoint, { tenantId })
     return counts
   }
 

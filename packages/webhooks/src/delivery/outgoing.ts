@@ -47,8 +47,14 @@ export type Outgoing = (
 /** What stands in the log in the place of a secret. */
 const hidden = '[hidden]'
 
-export function createOutgoing({ vault, hooks }: Pick<Deps, 'vault' | 'hooks'>): Outgoing {
+export function createOutgoing({ vault, hooks, runtime }: Pick<Deps, 'vault' | 'hooks' | 'runtime'>): Outgoing {
   const signer = createSigner()
+
+  /** Customers read the log of attempts, and the host's own words are not for them. */
+  function neverSent(error: unknown, messageId: string, endpointId: string): Exchange {
+    runtime.logger.error('`transform` or `headers` failed', { messageId, endpointId, error })
+    return noAnswer('transform_failed', 'The sender could not make the request. Nothing was sent.')
+  }
 
   return (message, endpoint, now) => {
     const context = vaultContext(endpoint)
@@ -60,7 +66,7 @@ export function createOutgoing({ vault, hooks }: Pick<Deps, 'vault' | 'hooks'>):
         if (hooks.transform) body = textOf(hooks.transform(told))
         if (hooks.headers) Object.assign(added, checkHeaders(hooks.headers(told)))
       } catch (error) {
-        return { failed: neverSent(error) }
+        return { failed: neverSent(error, message.id, endpoint.id) }
       }
     }
     const timestamp = Math.floor(now / 1000)
@@ -105,10 +111,6 @@ function textOf(body: unknown): string {
   const text = typeof body === 'string' ? body : JSON.stringify(body)
   if (typeof text !== 'string') throw new TypeError('`transform` must return text, or what can be written as JSON')
   return text
-}
-
-function neverSent(error: unknown): Exchange {
-  return noAnswer('transform_failed', (error instanceof Error ? error.message : String(error)).slice(0, 500))
 }
 
 function refusePromise(hook: string, answer: unknown): void {

@@ -7,10 +7,5 @@ export const WorkerOptions = z.strictObject({
   maxInFlightPerEndpoint: z.int().min(1).default(20),
   /** The longest that an idle worker waits before it looks again, in milliseconds: 1,000 unless told. */
   pollMs: z.int().min(1).max(60_000).default(1_000),
-  /**
-   * Whether deliveries are sent by a thread of this worker's own, so that TLS, signatures on the wire and slow receivers
-   * take nothing from the event loop of the host: false unless told. Not together with `network.lookup`.
-   */
-  thread: z.boolean().default(false),
 })
 export type WorkerOptions = z.input<typeof WorkerOptions>

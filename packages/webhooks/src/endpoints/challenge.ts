@@ -23,7 +23,7 @@ export function createChallenges(deps: Deps): Challenges {
   const { storage, runtime, network, guard } = deps
   const { clock, random } = runtime
   const { messageOf } = createDrafting(deps)
-  const outgoing = createOutgoing({ vault: deps.vault, hooks: {} })
+  const outgoing = createOutgoing({ vault: deps.vault, hooks: {}, runtime })
 
   /** Answers null, or what is wrong with the answer. No transaction is open meanwhile. */
   async function ask(endpoint: StoredEndpoint): Promise<string | null> {

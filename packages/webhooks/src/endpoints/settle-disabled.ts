@@ -11,7 +11,7 @@ import { talliesOf } from './settle-health.js'
 export interface Settled {
   /** Those that are disabled, of the endpoints that the results speak of. */
   disabled: ReadonlySet<string>
-  newlyDisabled: Endpoint[]
+  newlyDisabled: { endpoint: Endpoint; tenantId: string }[]
 }
 
 interface Suspect {
@@ -35,7 +35,7 @@ export async function settleDisabled(
 ): Promise<Settled> {
   const suspects = suspectsOf(results)
   await addFailing(stores, results, suspects, now)
-  const settled = { disabled: new Set<string>(), newlyDisabled: [] as Endpoint[] }
+  const settled = { disabled: new Set<string>(), newlyDisabled: [] as Settled['newlyDisabled'] }
   for (const [id, { tenantId, url, reason }] of [...suspects].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const found = await stores.endpoints.lock(tenantId, id)
     if (!found) continue
@@ -45,7 +45,8 @@ export async function settleDisabled(
       settled.disabled.add(id)
       const patch = { enabled: false, disabledReason: reason }
       const scope = { tenantId, actor: systemActor }
-      settled.newlyDisabled.push(await saveEndpoint(deps, scope, 'endpoint.disabled', found, patch, stores, tx))
+      const endpoint = await saveEndpoint(deps, scope, 'endpoint.disabled', found, patch, stores, tx)
+      settled.newlyDisabled.push({ endpoint, tenantId })
     }
   }
   return settled

@@ -8,7 +8,7 @@ export async function tried(webhooks: Webhooks, scope: Scope, endpointId: string
   return attempt?.status // what the receiver answered
 }
 
-type WriteMail = (owner: string | undefined, url: string, reason: string | null) => void
+type WriteMail = (tenantId: string, url: string, reason: string | null) => void
 
 export function scheduled(storage: WebhooksStorage, writeMail: WriteMail) {
   return (
@@ -16,7 +16,7 @@ export function scheduled(storage: WebhooksStorage, writeMail: WriteMail) {
     createWebhooks({
       storage,
       retry: { scheduleMs: [0, 10_000, 60_000, 3_600_000] }, // four attempts
-      onEndpointDisabled: ({ url, metadata, disabledReason }) => writeMail(metadata.owner, url, disabledReason),
+      onEndpointDisabled: ({ url, disabledReason }, { tenantId }) => writeMail(tenantId, url, disabledReason),
     })
   )
 }
