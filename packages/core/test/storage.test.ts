@@ -259,6 +259,27 @@ for (const { name, missing, open } of databases) {
       await db.knex.schema.dropTable('demo_migrations')
     })
 
+    it('writes all of many rows or none, also where the host goes on', async () => {
+      const db = await open({ pool: 1 })
+      await applyMigrations(db.knex, migrations, 'demo_')
+      const bind = (handle: Knex) => new KnexTable<Item>(handle, 'demo_items', columns)
+      const storage = knexUnitOfWork(db.knex, { bind, prefix: 'demo_', migrateFrom: '@org/demo/knex' })
+      const item = (id: string): Item => ({ id, ownerId: `owner of ${id}`, tags: [], seenAt: null })
+      const twice = [item('a'), item('b'), item('a')]
+      await expect(storage.run((table) => table.insert(twice))).rejects.toThrow()
+      await db.knex.transaction(async (tx) => {
+        await storage.run((table) => table.insert(item('before')), tx)
+        await expect(storage.run((table) => table.insert(twice), tx)).rejects.toThrow()
+        await storage.run((table) => table.insert([item('after'), item('later')]), tx)
+      })
+      expect((await bind(db.knex).all()).map(({ id }) => id).sort()).toEqual(['after', 'before', 'later'])
+      const ended = await db.knex.transaction()
+      await ended.commit()
+      await expect(bind(ended).insert([item('x'), item('y')])).rejects.toThrow(/complete/)
+      expect(await bind(db.knex).all()).toHaveLength(3)
+      await db.close()
+    })
+
     it('migrates once when many processes start together', async () => {
       const processes = Array.from({ length: 5 }, () => db.connect())
       const applied = await Promise.all(processes.map((knex) => applyMigrations(knex, migrations, 'demo_')))

@@ -25,6 +25,6 @@ export {
   type Migration,
 } from './migrate.js'
 export { type PostgresChannel, postgresChannel } from './postgres-channel.js'
-export { runForEach } from './sqlite.js'
+export { allOf, runForEach } from './sqlite.js'
 export { KnexTable, whereAmong } from './table.js'
 export { type KnexUnitOfWorkOptions, knexUnitOfWork } from './unit-of-work.js'

@@ -6,6 +6,7 @@ import type { Knex } from 'knex'
 
 interface Statement {
   run(values: readonly unknown[]): { changes: number }
+  all(values: readonly unknown[]): Record<string, unknown>[]
 }
 
 interface Connection {
@@ -25,17 +26,11 @@ function prepare(connection: Connection, sql: string): Statement {
   return statement
 }
 
-/**
- * Runs a statement once for each list of values. Answers how many rows each changed. Knex and what listens to its
- * `query` events hear nothing of it.
- */
-export async function runForEach(db: Knex, sql: string, list: readonly (readonly unknown[])[]): Promise<number[]> {
+async function withStatement<T>(db: Knex, sql: string, use: (statement: Statement) => T): Promise<T> {
   const connection: Connection = await db.client.acquireConnection()
   try {
-    if ('isCompleted' in db && (db as Knex.Transaction).isCompleted())
-      throw new Error('The transaction is already complete.')
-    const statement = prepare(connection, sql)
-    return list.map((values) => statement.run(values).changes)
+    if ('isCompleted' in db && (db as Knex.Transaction).isCompleted()) throw new Error('The transaction is complete.')
+    return use(prepare(connection, sql))
   } catch (error) {
     // As Knex does it.
     if (error instanceof Error) error.message = `${sql} - ${error.message}`
@@ -43,4 +38,17 @@ export async function runForEach(db: Knex, sql: string, list: readonly (readonly
   } finally {
     await db.client.releaseConnection(connection)
   }
+}
+
+/**
+ * Runs a statement once for each list of values. Answers how many rows each changed. Knex and what listens to its
+ * `query` events hear nothing of it.
+ */
+export function runForEach(db: Knex, sql: string, list: readonly (readonly unknown[])[]): Promise<number[]> {
+  return withStatement(db, sql, (statement) => list.map((values) => statement.run(values).changes))
+}
+
+/** The rows that a statement reads; like `runForEach`. */
+export function allOf(db: Knex, sql: string, values: readonly unknown[]): Promise<Record<string, unknown>[]> {
+  return withStatement(db, sql, (statement) => statement.all(values))
 }

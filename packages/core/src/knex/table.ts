@@ -3,7 +3,7 @@ import type { Knex } from 'knex'
 import { coreErrors } from '../errors.js'
 import { type Columns, columnName, type Fields, fieldsOf } from './columns.js'
 import { dialectOf, isDuplicateKey } from './dialect.js'
-import { runForEach } from './sqlite.js'
+import { allOf, runForEach } from './sqlite.js'
 
 const isFields = <Row>(columns: Columns<Row> | Fields<Row>): columns is Fields<Row> => Array.isArray(columns)
 
@@ -245,9 +245,18 @@ export class KnexTable<Row extends object> {
   }
 
   /** Those whose field is one of these, in a statement that is the same for any number of them. */
-  async among(field: keyof Row & string, values: readonly string[], where: Narrow = (query) => query): Promise<Row[]> {
+  async among(field: keyof Row & string, values: readonly string[], where?: Narrow): Promise<Row[]> {
     if (values.length === 0) return []
-    return this.all((query) => where(whereAmong(query, columnName(field), values)))
+    const column = columnName(field)
+    if (where || dialectOf(this.db) !== 'sqlite') {
+      return this.all((query) => {
+        const some = whereAmong(query, column, values)
+        return where ? where(some) : some
+      })
+    }
+    const columns = this.#fields.map(([, name]) => `"${name}"`).join()
+    const select = `select ${columns} from "${this.name}" where "${column}" in (select value from json_each(?))`
+    return (await allOf(this.db, select, [JSON.stringify(values)])).map((row) => this.decode(row))
   }
 
   /** The newest first, by id: ids are time-sortable. */
