@@ -24,6 +24,7 @@ export {
   type MigrateOptions,
   type Migration,
 } from './migrate.js'
+export { databaseNow } from './now.js'
 export { type PostgresChannel, postgresChannel } from './postgres-channel.js'
 export { allOf, runForEach } from './sqlite.js'
 export { KnexTable, whereAmong } from './table.js'

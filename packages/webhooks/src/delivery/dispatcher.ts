@@ -7,6 +7,7 @@ import type { FanOut } from '../messages/fan-out.js'
 import { watchSender } from '../telemetry/worker.js'
 import { createAttempting, type Result } from './attempt.js'
 import { Claimer, type ClaimerParts } from './claimer.js'
+import { checkClock } from './clock-check.js'
 import { connectTo } from './connections.js'
 import type { Dispatching } from './dispatch.js'
 import { createEngine } from './engine.js'
@@ -120,6 +121,7 @@ export function createDispatcher(
     startWorker(options = {}) {
       const parsed = parse(WorkerOptions, options)
       const { concurrency, pollMs } = parsed
+      void checkClock(storage, clock, logger)
       return runWorker({
         ...assemble(parsed, true, dispatching && { dispatching, pollMs }),
         chores,

@@ -20,4 +20,6 @@ export interface WebhooksStores {
 export interface WebhooksStorage extends Storage<WebhooksStores> {
   /** Says when something was made due by any process, as JSON of the endpoints' ids; without it, polling finds out. */
   wakeUps?: MessageSource
+  /** The time of whatever several machines share, in epoch milliseconds; null if there is no such thing. */
+  now?: () => Promise<number | null>
 }

@@ -1,5 +1,5 @@
 /** Storage over the host's own Knex instance: SQLite, PostgreSQL, MySQL 8 and MariaDB 10.6+. */
-import { checkPrefix, knexIdempotency, knexUnitOfWork, postgresChannel } from '@org/core/knex'
+import { checkPrefix, databaseNow, knexIdempotency, knexUnitOfWork, postgresChannel } from '@org/core/knex'
 import type { Knex } from 'knex'
 import { defaultPrefix } from '../../migrations/index.js'
 import { announcing } from '../../wake-ups/announcing.js'
@@ -28,7 +28,7 @@ export interface KnexStorageOptions {
 export function knexStorage(knex: Knex, options: KnexStorageOptions = {}): WebhooksStorage {
   const { prefix = defaultPrefix, notify = false } = options
   checkPrefix(prefix)
-  const storage: WebhooksStorage = knexUnitOfWork(knex, {
+  const unitOfWork = knexUnitOfWork(knex, {
     prefix,
     migrateFrom: '@org/webhooks/knex',
     bind: (db) => ({
@@ -41,6 +41,7 @@ export function knexStorage(knex: Knex, options: KnexStorageOptions = {}): Webho
       idempotency: knexIdempotency(db, prefix),
     }),
   })
+  const storage: WebhooksStorage = { ...unitOfWork, now: () => databaseNow(knex) }
   if (notify === false) return storage
   const { channel = 'webhooks_due' } = notify === true ? {} : notify
   return announcing(storage, postgresChannel(knex, channel, '`notify` of knexStorage'))
