@@ -11,6 +11,7 @@ import { claimCases } from './testing/claims.js'
 import { deliveryCases } from './testing/deliveries.js'
 import { endpointCases } from './testing/endpoints.js'
 import { messageCases } from './testing/messages.js'
+import { orderCases } from './testing/orders.js'
 
 export { type FakeClock, fakeClock } from '@org/core/testing'
 
@@ -19,4 +20,5 @@ export const storageContract: readonly ContractCase<WebhooksStorage>[] = [
   ...messageCases,
   ...deliveryCases,
   ...claimCases,
+  ...orderCases,
 ]

@@ -178,6 +178,64 @@ for (const { name, missing, open } of await testStorages()) {
       await close()
     })
 
+    it('that begins to keep an order finds what it had without a key beside it', async () => {
+      const { storage, close } = await open()
+      const { webhooks } = world({ storage, retry: { scheduleMs: [0] } })
+      const target = await receiver(failing)
+      const { id } = await webhooks.endpoints.create(scope, { url: target.url })
+      const positions = async () => {
+        const list = await storage.read((stores) => stores.deliveries.list('t1', {}, { limit: 9, after: null }))
+        return list.map(({ status, orderKey, position }) => [status, orderKey, position > 1 ? 'later' : position])
+      }
+      await webhooks.publish({ ...keyCreated, orderingKey: 'a' })
+      await webhooks.drain()
+      await webhooks.publish(keyCreated)
+      expect(await positions()).toEqual([
+        ['pending', null, 0],
+        ['dead_letter', null, 0],
+      ])
+      await webhooks.endpoints.update(scope, id, { ordering: 'key' })
+      await webhooks.publish(keyCreated)
+      await webhooks.publish({ ...keyCreated, orderingKey: 'a' })
+      expect(await positions()).toEqual([
+        ['pending', 'a', 'later'],
+        ['pending', null, 1],
+        ['pending', null, 1],
+        ['dead_letter', null, 1],
+      ])
+      await close()
+    })
+
+    it('that keeps an order sends no redriven one while one behind it is being sent', async () => {
+      const { storage, second, close } = await open()
+      const { webhooks } = world({ storage, retry: { scheduleMs: [0] } })
+      const { webhooks: other } = world({ storage: second() })
+      const sent: string[] = []
+      let release = () => {}
+      const target = await receiver(({ body }, _, response) => {
+        const { data } = JSON.parse(body) as { data: { keyId: string } }
+        sent.push(data.keyId)
+        if (data.keyId === '1' && sent.length === 1) response.writeHead(500).end()
+        else if (data.keyId === '2') release = () => response.end()
+        else response.end()
+      })
+      await webhooks.endpoints.create(scope, { url: target.url, ordering: 'key' })
+      const publish = (keyId: string) => webhooks.publish({ ...keyCreated, data: { keyId }, orderingKey: 'a' })
+      await publish('1')
+      expect(await webhooks.drain()).toMatchObject({ deadLettered: 1 })
+      await publish('2')
+      const draining = webhooks.drain()
+      await expect.poll(() => sent).toEqual(['1', '2'])
+      const [dead] = (await other.deadLetters.list(scope)).data
+      await other.deadLetters.redrive(scope, dead?.id ?? '')
+      expect(await other.drain()).toMatchObject({ delivered: 0 })
+      release()
+      await draining
+      await other.drain()
+      expect(sent).toEqual(['1', '2', '1'])
+      await close()
+    })
+
     it('that keeps an order goes on when the first is given up or canceled', async () => {
       const { storage, close } = await open()
       const { webhooks } = world({ storage, retry: { scheduleMs: [0, 60_000] } })

@@ -4,7 +4,7 @@ import type { Deps } from '../deps.js'
 import { webhooksErrors } from '../errors.js'
 import type { webhooksEvents } from '../events.js'
 import type { WebhooksStores } from '../storage/port.js'
-import { Delivery, type DeliveryFilter, DeliveryView, type StoredDelivery } from './schema.js'
+import { besideOrder, Delivery, type DeliveryFilter, DeliveryView, type StoredDelivery } from './schema.js'
 import type { DeliveryPatch } from './store.js'
 
 /** What somebody does to a delivery; the engine alone gives one up. */
@@ -63,7 +63,8 @@ export async function dueNow(
   if (!endpoint) throw webhooksErrors.endpoint_deleted()
   if (!endpoint.enabled) throw webhooksErrors.endpoint_disabled({ detail: 'Enable it before you send to it.' })
   const restart = found.status === 'pending' ? {} : { step: 0 }
-  return { ...restart, status: 'pending', dueAt: now, endedAt: null }
+  const place = found.orderKey === null && endpoint.ordering !== null ? { position: besideOrder } : {}
+  return { ...restart, ...place, status: 'pending', dueAt: now, endedAt: null }
 }
 
 /** Without the tenant and the lease. */

@@ -14,6 +14,11 @@ export function leased(row: StoredDelivery, request: ClaimRequest): StoredDelive
     lost: row.leaseToken === null ? row.lost : row.lost + 1,
     leaseToken: request.token,
     leaseUntil: request.leaseUntil,
-    counted: request.counted.has(row.endpointId) ? true : row.counted,
+    counted: isCounted(row.endpointId, request) ? true : row.counted,
   }
+}
+
+/** Of an order, claims look for what is being sent among what is counted. */
+export function isCounted(endpointId: string, { counted, ordered }: ClaimRequest): boolean {
+  return counted.has(endpointId) || ordered.has(endpointId)
 }

@@ -63,12 +63,16 @@ export type StoredDelivery = Omit<Delivery, 'nextAttemptAt'> & {
   leaseUntil: number | null
   /** How many leases of it ended in a row without a word of what came of it. */
   lost: number
-  /** Whether it counts among what its endpoint may have in flight over all workers, while it is leased. */
+  /** Whether it is among what is counted of its endpoint, or looked through for its key, while it is leased. */
   counted: true | null
   /** Goes out after those of the same endpoint and key with a lower `position`; null for no order. */
   orderKey: string | null
+  /** Without a key it is 0, or `besideOrder` at an endpoint that keeps an order. */
   position: number
 }
+
+/** The `position` of what has no key and must not be hidden behind all that waits in an order. */
+export const besideOrder = 1
 
 /** One HTTP exchange. Bodies are cut at 16 KiB. */
 export const Attempt = z.object({

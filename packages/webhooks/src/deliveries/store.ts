@@ -14,7 +14,10 @@ export interface ClaimRequest {
   dueBy: number
   /** How many at the most of which endpoint. */
   rooms: ReadonlyMap<string, number>
-  /** The endpoints that keep an order: of those, only the first of each key is taken. */
+  /**
+   * The endpoints that keep an order: of those, only the first of each key is taken, and only while no other of the key
+   * is leased. Their leases are counted as well.
+   */
   ordered: ReadonlySet<string>
   /** The endpoints whose leases are counted. */
   counted: ReadonlySet<string>
@@ -99,6 +102,8 @@ export interface DeliveryStore {
   /** How many deliveries each message has. */
   countOf(messageId: string): Promise<number>
 
+  /** Gives what an endpoint has yet to send, or may send again, without a key the `position` that says so. */
+  standBeside(endpointId: string): Promise<void>
   /** Makes what an endpoint's disabling held up due again. */
   releaseHeld(endpointId: string, now: number): Promise<void>
   /** Cancels what an endpoint has pending or held; what is being sent keeps its lease, so that it can be finished. */

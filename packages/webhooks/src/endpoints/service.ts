@@ -141,7 +141,8 @@ export function createEndpoints(deps: Deps): Endpoints {
       eventTypes.checkPatterns(parsed.eventTypes ?? null)
       const patch: Partial<StoredEndpoint> = defined(parsed)
       if (url !== undefined) patch.url = checkEndpointUrl(url, guard)
-      return change(scope, id, (found, save) => {
+      return change(scope, id, async (found, save, { deliveries }) => {
+        if (found.ordering === null && (patch.ordering ?? null) !== null) await deliveries.standBeside(id)
         if (deps.challenge && patch.url !== undefined && patch.url !== found.url) {
           Object.assign(patch, { enabled: false, disabledReason: 'unverified' })
         }

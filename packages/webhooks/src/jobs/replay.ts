@@ -1,5 +1,5 @@
 /** Replaying: all that an endpoint subscribes to is sent again, in the order of its publication. */
-import type { StoredDelivery } from '../deliveries/schema.js'
+import { besideOrder, type StoredDelivery } from '../deliveries/schema.js'
 import type { Deps } from '../deps.js'
 import type { StoredEndpoint } from '../endpoints/schema.js'
 import { subscribesTo, testEventType } from '../event-types/catalog.js'
@@ -96,7 +96,7 @@ function createPlacing({ deliveries }: WebhooksStores, endpoint: StoredEndpoint)
   const lasts = new Map<string, Pick<StoredDelivery, 'position' | 'dueAt'> | null>()
   return async (message: PublishedRow, dueAt: number) => {
     const orderKey = orderKeyOf(endpoint, message)
-    if (orderKey === null) return { orderKey, position: 0, dueAt }
+    if (orderKey === null) return { orderKey, position: endpoint.ordering === null ? 0 : besideOrder, dueAt }
     const known = lasts.get(orderKey)
     const last = known === undefined ? await deliveries.lastInOrder(endpoint.id, orderKey) : known
     const place = placeBehind(last, message.createdAt, dueAt)

@@ -1,7 +1,7 @@
 /** Makes the rows of a message: its body as it is signed and sent, and what tells it from another. */
 import { createHash } from 'node:crypto'
 import { coreErrors } from '@org/core'
-import type { StoredDelivery } from '../deliveries/schema.js'
+import { besideOrder, type StoredDelivery } from '../deliveries/schema.js'
 import type { Deps } from '../deps.js'
 import type { StoredEndpoint } from '../endpoints/schema.js'
 import type { MessageBody, StoredMessage } from './schema.js'
@@ -29,7 +29,7 @@ export interface Drafting {
   ): StoredDelivery
 }
 
-type DeliveredTo = Pick<StoredEndpoint, 'id' | 'retryScheduleMs'>
+type DeliveredTo = Pick<StoredEndpoint, 'id' | 'retryScheduleMs' | 'ordering'>
 
 export function createDrafting({
   runtime,
@@ -53,7 +53,7 @@ export function createDrafting({
       return { id, tenantId, type, body, channels, ...keys, fingerprint, fanOutAfter: null, createdAt: now }
     },
 
-    deliveryOf: (message, { id: endpointId, retryScheduleMs }) => ({
+    deliveryOf: (message, { id: endpointId, retryScheduleMs, ordering }) => ({
       id: makeId('del'),
       tenantId: message.tenantId,
       messageId: message.id,
@@ -68,7 +68,7 @@ export function createDrafting({
       counted: null,
       lost: 0,
       orderKey: null,
-      position: 0,
+      position: ordering === null ? 0 : besideOrder,
       lastStatus: null,
       lastError: null,
       createdAt: message.createdAt,

@@ -1,4 +1,5 @@
 import { createTable, dialectOf, type Migration } from '@org/core/knex'
+import type { Knex } from 'knex'
 
 const table = createTable('0003-deliveries', 'deliveries', (column, table, named, where) => {
   column.id('id', 64).primary()
@@ -27,9 +28,6 @@ const table = createTable('0003-deliveries', 'deliveries', (column, table, named
   table.index(['endpoint_id', 'id'], named('endpoint')) // list of one endpoint; release, cancel, recover
   table.index(['message_id'], named('message')) // list of one message; cancel
   table.index(['endpoint_id', 'counted'], named('counted'), { predicate: where('counted is not null') }) // in flight
-  table.index(['endpoint_id', 'order_key', 'position'], named('ordered'), {
-    predicate: where("order_key is not null and status in ('pending', 'held')"),
-  }) // who comes before
 })
 
 /**
@@ -45,13 +43,36 @@ export const deliveries: Migration = {
     await table.up(knex, prefix)
     const name = `${prefix}deliveries`
     const dialect = dialectOf(knex)
+    if (dialect === 'mysql') await orderedOnMysql(knex, name)
     await knex.schema.alterTable(name, (builder) => {
-      if (dialect === 'mysql') builder.index(['status', 'endpoint_id', 'due_at', 'id'], `${name}_due`)
-      else {
-        const predicate = knex.queryBuilder().whereRaw("status = 'pending'")
-        builder.index(['endpoint_id', 'due_at', 'id'], `${name}_due`, { predicate })
+      const index = (columns: string[], suffix: string, condition: string) =>
+        builder.index(columns, `${name}_${suffix}`, { predicate: knex.queryBuilder().whereRaw(condition) })
+      if (dialect === 'mysql') {
+        builder.index(['status', 'endpoint_id', 'due_at', 'id'], `${name}_due`)
+        builder.index(['lane', 'order_key', 'place'], `${name}_ordered`)
+      } else {
+        const beside = "status = 'pending' and order_key is null and position > 0"
+        index(['endpoint_id', 'due_at', 'id'], 'due', "status = 'pending'")
+        index(['endpoint_id', 'order_key', 'position', 'id'], 'ordered', inOrder) // who comes before
+        index(['endpoint_id', 'due_at', 'id'], 'beside', beside) // beside the orders of other keys
       }
     })
     if (dialect === 'postgres') await knex.raw('alter table ?? set (fillfactor = 50)', [name])
   },
+}
+
+const inOrder = "order_key is not null and status in ('pending', 'held')"
+
+/**
+ * Without predicates, two columns keep the index of orders as small: they are null for most rows, and so never change.
+ * What has no key stands there by when it is due.
+ */
+async function orderedOnMysql(knex: Knex, name: string): Promise<void> {
+  const lane = `case when status in ('pending', 'held') and (order_key is not null or position > 0) then endpoint_id end`
+  const place = 'case when order_key is not null then position when position > 0 then due_at end'
+  await knex.raw(
+    `alter table ?? add lane varchar(64) collate utf8mb4_bin generated always as (${lane}) stored,
+     add place bigint generated always as (${place}) stored`,
+    [name],
+  )
 }

@@ -11,10 +11,11 @@ import {
   whereAmong,
 } from '@org/core/knex'
 import type { Knex } from 'knex'
-import type { AttemptError, DeliveryStatus, StoredDelivery } from '../../deliveries/schema.js'
+import { type AttemptError, besideOrder, type DeliveryStatus, type StoredDelivery } from '../../deliveries/schema.js'
 import type { DeliveryStore, SetAside, SetAsideQuery } from '../../deliveries/store.js'
+import { agenda } from './agenda.js'
 import { knexAttempts } from './attempts.js'
-import { agenda, claimDue } from './claim.js'
+import { claimDue } from './claim.js'
 import { finishDelivered } from './finish.js'
 
 const columns = fieldsOf<StoredDelivery>({
@@ -44,6 +45,10 @@ const setAsideColumns = fieldsOf<SetAside>({ id: text, eventType: text, createdA
 export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
   const table = new KnexTable<StoredDelivery>(db, `${prefix}deliveries`, columns)
   const attempts = knexAttempts(db, prefix)
+  // As `0003-deliveries` has them in the index.
+  const [lane, place] = dialectOf(db) === 'mysql' ? ['lane', 'place'] : ['endpoint_id', 'position']
+  const inOrder = (query: Knex.QueryBuilder, endpointId: string, orderKey: string) =>
+    query.where({ [lane]: endpointId, order_key: orderKey }).whereRaw("status in ('pending', 'held')")
   const setAside = new KnexTable<SetAside>(db, `${prefix}deliveries`, setAsideColumns)
   return {
     insert: (deliveries) => table.insert(deliveries),
@@ -77,14 +82,13 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
     updateEach: (patches) => table.updateEach('id', patches),
 
     lastInOrder: (endpointId, orderKey) =>
-      table.find((query) => ordered(query, endpointId, orderKey).orderBy('position', 'desc')),
+      table.find((query) => inOrder(query, endpointId, orderKey).orderBy(place, 'desc')),
     async moveBehind(endpointId, orderKey, position, dueAt) {
       const behind = (query: Knex.QueryBuilder) =>
-        query
-          .where({ endpoint_id: endpointId, order_key: orderKey })
-          .whereRaw("status = 'pending'")
+        inOrder(query, endpointId, orderKey)
+          .where('status', 'pending')
           .whereNull('lease_token')
-          .where('position', '>', position)
+          .where(place, '>', position)
       await table.update(behind, { dueAt })
     },
 
@@ -133,6 +137,15 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
       return Number(row?.count)
     },
 
+    standBeside: async (endpointId) =>
+      void (await table.update(
+        (query) =>
+          query
+            .where({ endpoint_id: endpointId, position: 0 })
+            .whereNull('order_key')
+            .whereIn('status', ['pending', 'held', 'dead_letter']),
+        { position: besideOrder },
+      )),
     releaseHeld: async (endpointId, now) =>
       void (await table.update({ endpointId, status: 'held' }, { status: 'pending', dueAt: now })),
     cancelAll: async (endpointId, now) =>
@@ -159,8 +172,4 @@ function ofStatus(
   if (since !== null) rows.where('created_at', '>=', since)
   if (until !== null) rows.where('created_at', '<', until)
   return rows
-}
-
-function ordered(query: Knex.QueryBuilder, endpointId: string, orderKey: string): Knex.QueryBuilder {
-  return query.where({ endpoint_id: endpointId, order_key: orderKey }).whereRaw("status in ('pending', 'held')")
 }

@@ -1,7 +1,7 @@
 import { type MemoryRows, MemoryTable, type MemoryTransaction, newestFirst } from '@org/core'
 import { leased } from '../../deliveries/claim.js'
 import { ended } from '../../deliveries/finish.js'
-import type { Attempt, StoredDelivery } from '../../deliveries/schema.js'
+import { type Attempt, besideOrder, type StoredDelivery } from '../../deliveries/schema.js'
 import type { DeliveryStore, SetAsideQuery } from '../../deliveries/store.js'
 
 export function memoryDeliveries(
@@ -28,8 +28,19 @@ export function memoryDeliveries(
       .filter((row) => endpointId === null || row.endpointId === endpointId)
       .filter((row) => row.createdAt >= (since ?? row.createdAt) && (until === null || row.createdAt < until))
   const byId = (a: StoredDelivery, b: StoredDelivery) => (a.id < b.id ? -1 : 1)
-  const isFirst = (row: StoredDelivery) =>
-    row.orderKey === null || !inOrder(row.endpointId, row.orderKey).some((other) => comesBefore(other, row))
+  /** Of each key the one whose turn it is; none while another of it is being sent. */
+  const turns = (ordered: ReadonlySet<string>, now: number) => {
+    const first = new Map<string, StoredDelivery>()
+    const sent = new Set<string>()
+    for (const row of ordered.size > 0 ? rows.values() : []) {
+      if (row.orderKey === null || !ordered.has(row.endpointId)) continue
+      const key = keyOf(row)
+      if ((row.leaseUntil ?? 0) > now) sent.add(key)
+      const known = first.get(key)
+      if (isWaiting(row) && (!known || comesBefore(row, known))) first.set(key, row)
+    }
+    return (row: StoredDelivery) => row.orderKey === null || (first.get(keyOf(row)) === row && !sent.has(keyOf(row)))
+  }
 
   return {
     insert: async (deliveries) => {
@@ -68,10 +79,11 @@ export function memoryDeliveries(
     async claim(request) {
       const rooms = new Map(request.rooms)
       const taken: StoredDelivery[] = []
+      const isItsTurn = turns(request.ordered, request.now)
       for (const row of pending().sort((a, b) => a.dueAt - b.dueAt || (a.id < b.id ? -1 : 1))) {
         const room = rooms.get(row.endpointId) ?? 0
         if (row.dueAt > request.dueBy || room <= 0 || (row.leaseUntil ?? 0) > request.now) continue
-        if (request.ordered.has(row.endpointId) && !isFirst(row)) continue
+        if (request.ordered.has(row.endpointId) && !isItsTurn(row)) continue
         rooms.set(row.endpointId, room - 1)
         taken.push(structuredClone(row))
       }
@@ -142,6 +154,15 @@ export function memoryDeliveries(
     },
     countOf: async (messageId) => [...rows.values()].filter((row) => row.messageId === messageId).length,
 
+    standBeside: async (endpointId) =>
+      void table.update(
+        (row) =>
+          row.endpointId === endpointId &&
+          row.orderKey === null &&
+          row.position === 0 &&
+          (isWaiting(row) || row.status === 'dead_letter'),
+        { position: besideOrder },
+      ),
     releaseHeld: async (endpointId, now) =>
       void table.update((row) => row.endpointId === endpointId && row.status === 'held', {
         status: 'pending',
@@ -163,3 +184,5 @@ export function memoryDeliveries(
         .slice(0, limit),
   }
 }
+
+const keyOf = ({ endpointId, orderKey }: StoredDelivery) => JSON.stringify([endpointId, orderKey])
