@@ -6,6 +6,7 @@ import { idle } from './idle.js'
 import { neighbor } from './neighbor.js'
 import { processes } from './processes.js'
 import { publishing } from './publishing.js'
+import { requestTelling } from './request-events.js'
 
 const databases = (await testDatabases()).filter(({ missing }) => !missing)
 
@@ -15,6 +16,7 @@ const on = (names: readonly TestDatabase['name'][], make: (target: TestDatabase)
 export const comparisons: (Comparison | Experiment)[] = [
   ...databases.map(delivery),
   ...publishing,
+  ...requestTelling,
   idle(databases),
   ...on(['sqlite', 'postgres'], backlog),
   ...on(['postgres'], neighbor),
