@@ -70,9 +70,14 @@ export class Claimer {
     return Math.max(queue?.pollMs ?? refreshMs, this.#refreshCost * refreshShare) - age
   }
 
-  /** Whether the last claim found nothing that more room would have been of use to. */
-  get foundNothing(): boolean {
-    return this.#foundNothing
+  /** Whether more room is of use: unless the last claim found nothing due, and nobody waits for room since then. */
+  get wantsRoom(): boolean {
+    return !this.#foundNothing
+  }
+
+  /** Somebody waits for room. */
+  wantRoom(): void {
+    this.#foundNothing = false
   }
 
   /** Whether so many endpoints already wait to be asked, which fill all places. */

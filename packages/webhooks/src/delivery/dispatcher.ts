@@ -91,7 +91,7 @@ export function createDispatcher(
     const tellRoom = () => {
       if (!pump.hasRoom) return
       signals.roomForJobs.open()
-      if (!claimer.foundNothing) signals.room.notify()
+      if (claimer.wantsRoom) signals.room.notify()
     }
     const pump: Pump = new Pump({
       attempting,

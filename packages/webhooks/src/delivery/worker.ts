@@ -122,7 +122,10 @@ export function runWorker(parts: WorkerParts): Worker {
   }
 
   async function claimTurn(): Promise<void> {
-    if (!pump.hasRoom) return void (await signals.room.wait(pollMs))
+    if (!pump.hasRoom) {
+      claimer.wantRoom()
+      return void (await signals.room.wait(pollMs))
+    }
     if (claimer.isStale) await claimer.refresh()
     if (stopping) return
     const claimed = await claimer.claim(clock.now())
