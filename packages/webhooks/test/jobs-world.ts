@@ -71,7 +71,15 @@ export async function seed(
       attempts: 3,
       step: 3,
     } as const
-    const lease = { leaseToken: null, leaseUntil: null, counted: null, lost: 0, orderKey: null, position: 0 }
+    const lease = {
+      leaseToken: null,
+      leaseUntil: null,
+      counted: null,
+      lost: 0,
+      orderKey: null,
+      position: 0,
+      coalesceKey: null,
+    }
     const last = { lastStatus: 500, lastError: 'http_status', endedAt: createdAt, dueAt: createdAt } as const
     return { id: messageId.replace('msg', 'del'), ...base, ...lease, ...last, ...row }
   })

@@ -236,6 +236,34 @@ for (const { name, missing, open } of await testStorages()) {
       await close()
     })
 
+    it('that keeps an order goes on at once when the first is taken back', async () => {
+      const { storage, close } = await open()
+      const { webhooks } = world({ storage, retry: { scheduleMs: [0, 60_000] } })
+      const seen: string[] = []
+      const target = await receiver(({ body }, _, response) => {
+        const { keyId } = (JSON.parse(body) as { data: { keyId: string } }).data
+        if (!keyId.startsWith('bad')) seen.push(keyId)
+        response.writeHead(keyId.startsWith('bad') ? 500 : 200).end()
+      })
+      await webhooks.endpoints.create(scope, { url: target.url, ordering: 'endpoint' })
+      const publish = (keyId: string, coalesceKey?: string) =>
+        webhooks.publish({ ...keyCreated, data: { keyId }, ...(coalesceKey && { coalesceKey }) })
+      const takeBack = [
+        ({ messageId }: { messageId: string }) => webhooks.messages.cancel(scope, messageId),
+        ({ messageId }: { messageId: string }) => webhooks.messages.expunge(scope, messageId),
+        () => publish('newer', 'c'),
+      ]
+      for (const [n, work] of takeBack.entries()) {
+        const first = await publish(`bad ${n}`, 'c')
+        await publish(`behind ${n}`)
+        expect(await webhooks.drain()).toMatchObject({ rescheduled: 1, delivered: 0 })
+        await work(first)
+        await webhooks.drain()
+      }
+      expect(seen).toEqual(['behind 0', 'behind 1', 'behind 2', 'newer'])
+      await close()
+    })
+
     it('that keeps an order goes on when the first is given up or canceled', async () => {
       const { storage, close } = await open()
       const { webhooks } = world({ storage, retry: { scheduleMs: [0, 60_000] } })

@@ -1,7 +1,12 @@
 /** Publishing many, to many, in the place of others, and what can be taken back. */
-import { defineEventTypes, type WebhooksStorage } from '@org/webhooks'
+import { createRuntime } from '@org/core'
+import { defaultScheduleMs, defineEventTypes, type Published, type Webhooks, type WebhooksStorage } from '@org/webhooks'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { createFilters } from '../src/endpoints/filter.js'
+import type { StoredEndpoint } from '../src/endpoints/schema.js'
+import { createFanOut } from '../src/messages/fan-out.js'
+import { delivery, message } from '../src/testing/fixtures.js'
 import { receiver } from './receiver.js'
 import { testStorages } from './storages.js'
 import { keyCreated, scope, world } from './world.js'
@@ -13,6 +18,25 @@ const paid = (id: string, total = 1) => ({ tenantId: 't1', type: 'order.paid', d
 async function statuses(storage: WebhooksStorage, messageId: string): Promise<string[]> {
   const rows = await storage.read(({ deliveries }) => deliveries.list('t1', { messageId }, { limit: 50, after: null }))
   return rows.map(({ status }) => status).sort()
+}
+
+const fanOutDeps = { filters: createFilters(), schedule: defaultScheduleMs, maxBodyBytes: 1_000_000, wake: () => {} }
+
+/** More than a publisher fans out to itself. */
+async function manyEndpoints(
+  storage: WebhooksStorage,
+  { endpoints }: Pick<Webhooks<typeof eventTypes>, 'endpoints'>,
+  total: number,
+  part: (n: number) => Partial<StoredEndpoint> = () => ({}),
+): Promise<void> {
+  const { id } = await endpoints.create(scope, { url: 'https://example.com/hooks' })
+  const [stored] = await storage.read((stores) => stores.endpoints.byIds([id]))
+  if (!stored) throw new Error('it was just created')
+  await storage.run(async (stores) => {
+    for (let n = 1; n < total; n++) {
+      await stores.endpoints.insert({ ...stored, id: `ep_${String(n).padStart(6, '0')}`, ...part(n) })
+    }
+  })
 }
 
 for (const { name, missing, open } of await testStorages()) {
@@ -45,23 +69,93 @@ for (const { name, missing, open } of await testStorages()) {
       await close()
     })
 
+    it.skipIf(name === 'postgres' || name === 'mariadb')(
+      'takes the place of what still waits, however many came before',
+      async () => {
+        const { storage, close } = await open()
+        const { webhooks } = world({ storage, eventTypes })
+        await webhooks.endpoints.create(scope, { url: 'https://example.com/hooks' })
+        // More than SQLite takes parameters.
+        const count = 33_000
+        await storage.run(async ({ messages, deliveries }) => {
+          const numbers = Array.from({ length: count }, (_, n) => n)
+          await messages.insert(numbers.map((n) => message({ id: `msg_${n}`, coalesceKey: 'c' })))
+          const ended = { coalesceKey: 'c', status: 'delivered', endedAt: 1 } as const
+          await deliveries.insert(numbers.map((n) => delivery({ id: `del_${n}`, messageId: `msg_${n}`, ...ended })))
+        })
+        const first = await webhooks.publish({ ...paid('a'), coalesceKey: 'c' })
+        await webhooks.publish({ ...paid('a'), coalesceKey: 'c' })
+        expect(await statuses(storage, first.messageId)).toEqual(['canceled'])
+        await close()
+      },
+    )
+
+    it('takes the place of what a worker has yet to fan out, wholly or in part', async () => {
+      const { storage, close } = await open()
+      const { webhooks, clock } = world({ storage, eventTypes })
+      await manyEndpoints(storage, webhooks, 501)
+      const waits = async ({ messageId }: { messageId: string }) =>
+        (await storage.read(({ messages }) => messages.get('t1', messageId)))?.fanOutAfter
+      const progress = () => webhooks.publish({ ...paid('a'), coalesceKey: 'c' })
+      const untouched = await progress()
+      const begun = await progress()
+      expect([await waits(untouched), await waits(begun)]).toEqual([null, ''])
+      const fanOut = createFanOut({ ...fanOutDeps, storage, runtime: createRuntime({ clock }) })
+      await fanOut.goOn()
+      expect(new Set(await statuses(storage, begun.messageId))).toEqual(new Set(['pending']))
+      expect(await waits(begun)).toMatch(/^ep_/)
+      const last = await progress()
+      expect(await waits(begun)).toBe(null)
+      expect(new Set(await statuses(storage, begun.messageId))).toEqual(new Set(['canceled']))
+      while (await fanOut.goOn());
+      const counts = await storage.read(async ({ deliveries }) => [
+        await deliveries.countOf(untouched.messageId),
+        await deliveries.countOf(begun.messageId),
+        await deliveries.countOf(last.messageId),
+      ])
+      expect(counts).toEqual([0, 500, 501])
+      await close()
+    })
+
+    it.each([
+      ['canceled', 500],
+      ['delivered', 200],
+    ])('makes no further attempt of what is canceled while it is being sent: it ends as %s', async (ends, status) => {
+      const { storage, close } = await open()
+      const { webhooks, clock } = world({ storage, eventTypes })
+      const meanwhile = [
+        ({ messageId }: Published) => webhooks.messages.cancel(scope, messageId),
+        () => webhooks.publish({ ...paid('a', 2), coalesceKey: 'c' }),
+      ]
+      for (const work of meanwhile) {
+        let published: Published | undefined
+        const target = await receiver(async (_, __, response) => {
+          if (published) await work(published)
+          published = undefined
+          response.writeHead(status).end()
+        })
+        const { id } = await webhooks.endpoints.create(scope, { url: target.url })
+        published = await webhooks.publish({ ...paid('a'), coalesceKey: 'c' })
+        const { messageId } = published
+        await webhooks.drain()
+        expect(await statuses(storage, messageId)).toEqual([ends])
+        clock.advance(80_000_000)
+        await webhooks.drain()
+        expect(target.ids().filter((sent) => sent === messageId)).toHaveLength(1)
+        await webhooks.endpoints.delete(scope, id)
+      }
+      await close()
+    })
+
     it('leaves it to a worker to fan out to a great many, and cuts the work into short transactions', async () => {
       const { storage, close } = await open()
       const { webhooks, clock } = world({ storage, eventTypes })
       const total = 1_203
-      const { id, secret: _, ...first } = await webhooks.endpoints.create(scope, { url: 'https://example.com/hooks' })
-      const [stored] = await storage.read(({ endpoints }) => endpoints.byIds([id]))
-      if (!stored) throw new Error('it was just created')
-      await storage.run(async ({ endpoints }) => {
-        for (let n = 1; n < total; n++) {
-          const eventTypes = n % 3 === 0 ? ['order.shipped'] : null
-          await endpoints.insert({ ...stored, id: `ep_${String(n).padStart(6, '0')}`, eventTypes })
-        }
-      })
+      await manyEndpoints(storage, webhooks, total, (n) => ({ eventTypes: n % 3 === 0 ? ['order.shipped'] : null }))
       const published = await webhooks.publish({ ...paid('a'), idempotencyKey: 'once' })
       expect(published).toMatchObject({ deliveries: null, duplicate: false })
       clock.advance(1)
-      await webhooks.endpoints.create(scope, { ...{ url: first.url }, eventTypes: ['order.paid'] })
+      await webhooks.endpoints.create(scope, { url: 'https://example.com/hooks', eventTypes: ['order.paid'] })
       const count = () => storage.read(({ deliveries }) => deliveries.countOf(published.messageId))
       expect(await count()).toBe(0)
       const worker = webhooks.startWorker({ concurrency: 1, pollMs: 20 })

@@ -113,7 +113,8 @@ for (const database of await testDatabases()) {
       const { knex, storage, second } = await opened()
       await storage.run(async ({ endpoints, messages, deliveries }) => {
         for (const id of ['ep_1', 'ep_2']) await endpoints.insert(endpoint({ id }))
-        await messages.insert(['msg_1', 'msg_2'].map((id) => message({ id, fanOutAfter: '' })))
+        const tenants = ['t1', 't1', 't2']
+        await messages.insert(tenants.map((tenantId, n) => message({ id: `msg_${n + 1}`, tenantId, fanOutAfter: '' })))
         await deliveries.insert([
           delivery({ id: 'del_1', orderKey: 'a', position: 1 }),
           delivery({ id: 'del_2', orderKey: 'a', position: 2 }),
@@ -127,7 +128,8 @@ for (const database of await testDatabases()) {
         await second.run(async ({ endpoints, messages }) => {
           const locked = await endpoints.lockHealth(['ep_1', 'ep_2'])
           expect(locked.map(({ endpointId }) => endpointId)).toEqual(['ep_2'])
-          expect((await messages.toFanOut(9)).map(({ id }) => id)).toEqual(['msg_2'])
+          // Nor what must come after it.
+          expect((await messages.toFanOut(9)).map(({ id }) => id)).toEqual(['msg_3'])
         })
         expect(idsOf(await claim(second, { ordered: new Set(['ep_1']) }))).toEqual(['del_3'])
       })
@@ -147,6 +149,46 @@ for (const database of await testDatabases()) {
         await endpoints.updateHealth([{ ...patch, failures: 7 }])
       })
       expect(await waiting).toMatchObject([{ endpointId: 'ep_1', failures: 7 }])
+    })
+  })
+}
+
+for (const database of await testDatabases()) {
+  describe.skipIf(database.missing)(`the cost of publishing on ${database.name}`, () => {
+    it('is by what still waits, whatever was published before', async () => {
+      const { knex, close } = await database.open({ pool: 1 })
+      onTestFinished(close)
+      await migrate(knex)
+      const storage = knexStorage(knex)
+      await storage.run(async ({ messages, deliveries }) => {
+        const numbers = Array.from({ length: 3_000 }, (_, n) => n)
+        await messages.insert(numbers.map((n) => message({ id: `msg_${n}`, coalesceKey: 'c' })))
+        const ended = { coalesceKey: 'c', status: 'delivered', endedAt: 1 } as const
+        await deliveries.insert(numbers.map((n) => delivery({ id: `del_${n}`, messageId: `msg_${n}`, ...ended })))
+        await deliveries.insert([delivery({ id: 'del_w', coalesceKey: 'c' }), delivery({ id: 'del_x' })])
+        await messages.insert([message({ id: 'msg_w', coalesceKey: 'c', fanOutAfter: '' })])
+      })
+      if (database.name === 'postgres') await knex.raw('analyze webhooks_deliveries, webhooks_messages')
+      else if (database.name === 'mariadb') await knex.raw('analyze table webhooks_deliveries, webhooks_messages')
+      else await knex.raw('analyze')
+      const statements: { sql: string; bindings: Knex.Value[] }[] = []
+      knex.on('query', (query) => statements.push(query))
+      await storage.read(async ({ messages, deliveries }) => {
+        await deliveries.lockWaiting({ tenantId: 't1', coalesceKey: 'c' })
+        await messages.stopFanOut(message({ id: 'msg_w', coalesceKey: 'c' }))
+        await messages.anyToFanOut('t1')
+      })
+      knex.removeAllListeners('query')
+      const selects = statements.filter(({ sql }) => sql.startsWith('select'))
+      const indexes = selects.map(({ sql }) =>
+        sql.includes('deliveries') ? 'deliveries_coalesce' : 'messages_fan_out',
+      )
+      expect(indexes).toEqual(['deliveries_coalesce', 'messages_fan_out', 'messages_fan_out'])
+      for (const [n, { sql, bindings }] of selects.entries()) {
+        const explain = database.name === 'sqlite' ? 'explain query plan' : 'explain'
+        const plan = JSON.stringify(await knex.raw(`${explain} ${sql.replaceAll(/\$\d+/g, '?')}`, bindings))
+        expect(plan).toMatch(new RegExp(`(INDEX |Scan using |"key":")webhooks_${indexes[n]}`))
+      }
     })
   })
 }

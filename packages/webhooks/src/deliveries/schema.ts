@@ -69,6 +69,8 @@ export type StoredDelivery = Omit<Delivery, 'nextAttemptAt'> & {
   orderKey: string | null
   /** Without a key it is 0, or `besideOrder` at an endpoint that keeps an order. */
   position: number
+  /** Its message's: a later message with the same key cancels it; null for none. */
+  coalesceKey: string | null
 }
 
 /** The `position` of what has no key and must not be hidden behind all that waits in an order. */

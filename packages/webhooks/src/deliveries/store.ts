@@ -54,6 +54,9 @@ export interface SetAsideQuery {
 
 export type SetAside = Pick<StoredDelivery, 'id' | 'eventType' | 'createdAt'>
 
+/** All deliveries of a message, or of a tenant's messages with that coalescing key. */
+export type DeliveriesOf = { messageId: string } | { tenantId: string; coalesceKey: string }
+
 export type DeliveryPatch = Partial<Omit<StoredDelivery, 'id' | 'tenantId'>>
 
 /** Deliveries and their attempts as one transaction sees them. */
@@ -89,8 +92,8 @@ export interface DeliveryStore {
   lastInOrder(endpointId: string, orderKey: string): Promise<Pick<StoredDelivery, 'position' | 'dueAt'> | null>
   /** Puts off, or brings forward, what is pending behind a place in the order of a key. */
   moveBehind(endpointId: string, orderKey: string, position: number, dueAt: number): Promise<void>
-  /** Cancels what is pending or held of a message and not being sent. Answers what it canceled. */
-  cancelOf(messageIds: readonly string[], now: number): Promise<StoredDelivery[]>
+  /** Reads and locks what is pending or held, also what is being sent. Its cost is by that, not by what has ended. */
+  lockWaiting(of: DeliveriesOf): Promise<StoredDelivery[]>
   /** In the order of their ids, without locks. */
   setAside(query: SetAsideQuery, slice: Slice): Promise<SetAside[]>
   /** Counts no further than the limit. */

@@ -24,7 +24,7 @@ export interface Drafting {
   /** @throws ProblemError `invalid_input` at `/data` for what cannot be sent. */
   messageOf(draft: Draft): StoredMessage
   deliveryOf(
-    message: Pick<StoredMessage, 'id' | 'tenantId' | 'type' | 'createdAt'>,
+    message: Pick<StoredMessage, 'id' | 'tenantId' | 'type' | 'coalesceKey' | 'createdAt'>,
     endpoint: DeliveredTo,
   ): StoredDelivery
 }
@@ -69,6 +69,7 @@ export function createDrafting({
       lost: 0,
       orderKey: null,
       position: ordering === null ? 0 : besideOrder,
+      coalesceKey: message.coalesceKey,
       lastStatus: null,
       lastError: null,
       createdAt: message.createdAt,

@@ -1,5 +1,6 @@
 /** Publishing: one transaction writes the message and its deliveries, or nothing. */
 import { checkId, checkScope, coreErrors, type DomainEvent, parse, type Scope, type Tx } from '@org/core'
+import { cancelWaiting } from '../deliveries/cancel.js'
 import type { Deps } from '../deps.js'
 import type { EventTypes } from '../event-types/catalog.js'
 import type { WebhooksStores } from '../storage/port.js'
@@ -39,8 +40,8 @@ export interface Messages<Types extends EventTypes> {
   /** A message and its data. @throws ProblemError `not_found`. */
   get(scope: Scope, id: string): Promise<MessageWithData>
   /**
-   * Cancels what is still to be sent of a message; an attempt under way may still arrive. Answers how many deliveries
-   * were canceled. @throws ProblemError `not_found`.
+   * Cancels what is still to be sent of a message. An attempt under way may still arrive, and counts as delivered if it
+   * does; it is not repeated. Answers how many deliveries were canceled. @throws ProblemError `not_found`.
    */
   cancel(scope: Scope, id: string): Promise<{ canceled: number }>
 }
@@ -56,8 +57,10 @@ export function createMessages<Types extends EventTypes>(deps: MessageDeps, fanO
     const earlier = await stores.messages.insertOrFind(message)
     if (earlier) return { ...(await duplicateOf(earlier, message, stores)), to: [] }
     if (message.coalesceKey !== null) {
-      const others = await stores.messages.coalesced(message)
-      if (others.length > 0) await stores.deliveries.cancelOf(others, message.createdAt)
+      const { tenantId, coalesceKey, createdAt } = message
+      // First the fan-out: what a worker is writing of it is there to be canceled then.
+      await stores.messages.stopFanOut(message)
+      await cancelWaiting(stores, { tenantId, coalesceKey }, createdAt)
     }
     return published(message, await fanOut.begin(stores, [message]))
   }
@@ -131,7 +134,7 @@ export function createMessages<Types extends EventTypes>(deps: MessageDeps, fanO
         const found = await stores.messages.get(tenantId, id)
         if (!found) throw coreErrors.not_found()
         if (found.fanOutAfter !== null) await stores.messages.update(id, { fanOutAfter: null })
-        const { length: canceled } = await stores.deliveries.cancelOf([id], runtime.clock.now())
+        const canceled = await cancelWaiting(stores, { messageId: id }, runtime.clock.now())
         const data = { messageId: id, eventType: found.type, canceled }
         await emit(scope, { type: 'message.canceled', resource: { type: 'message', id }, data }, tx)
         return { canceled }

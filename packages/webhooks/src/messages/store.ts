@@ -12,7 +12,10 @@ export interface PublishedQuery {
 export type PublishedPlace = Pick<StoredMessage, 'createdAt' | 'id'>
 
 /** A message without its payload. */
-export type PublishedRow = Pick<StoredMessage, 'id' | 'type' | 'channels' | 'orderingKey' | 'fanOutAfter' | 'createdAt'>
+export type PublishedRow = Pick<
+  StoredMessage,
+  'id' | 'type' | 'channels' | 'orderingKey' | 'coalesceKey' | 'fanOutAfter' | 'createdAt'
+>
 
 /** What of a message is sent. */
 export type SentMessage = Pick<StoredMessage, 'id' | 'type' | 'channels' | 'body' | 'createdAt'>
@@ -37,9 +40,11 @@ export interface MessageStore {
   countPublished(query: PublishedQuery, limit: number): Promise<number>
   /** The last in the order of their times and ids; null if there is none. */
   lastPublished(tenantId: string): Promise<PublishedPlace | null>
-  /** The tenant's other messages with this coalescing key. */
-  coalesced(message: StoredMessage): Promise<string[]>
-  /** Some that are still to be fanned out, locked; what others hold is left out. */
+  /** Fans out no further the tenant's other messages with the coalescing key of this one; waits for those who are at it. */
+  stopFanOut(message: Pick<StoredMessage, 'id' | 'tenantId' | 'coalesceKey'>): Promise<void>
+  /** Some that are still to be fanned out, locked: of each tenant the oldest alone. What others hold is left out. */
   toFanOut(limit: number): Promise<StoredMessage[]>
+  /** Whether anything of the tenant is still to be fanned out. */
+  anyToFanOut(tenantId: string): Promise<boolean>
   update(id: string, patch: Partial<Pick<StoredMessage, 'body' | 'fanOutAfter'>>): Promise<void>
 }

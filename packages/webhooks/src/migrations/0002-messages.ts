@@ -1,6 +1,6 @@
-import { createTable } from '@org/core/knex'
+import { createTable, dialectOf, type Migration } from '@org/core/knex'
 
-export const messages = createTable('0002-messages', 'messages', (column, table, named, where) => {
+const table = createTable('0002-messages', 'messages', (column, table, named) => {
   column.id('id', 64).primary() // also the order of retention
   column.id('tenant_id')
   column.id('type')
@@ -14,8 +14,23 @@ export const messages = createTable('0002-messages', 'messages', (column, table,
   column.bigint('created_at')
   table.unique(['tenant_id', 'idempotency_key'], { indexName: named('idempotency') }) // publish once for each key
   table.index(['tenant_id', 'created_at', 'id'], named('tenant')) // list; replay since
-  table.index(['tenant_id', 'coalesce_key'], named('coalesce'), {
-    predicate: where('coalesce_key is not null'),
-  }) // what a message takes the place of
-  table.index(['fan_out_after'], named('fan_out'), { predicate: where('fan_out_after is not null') }) // still to be fanned out
 })
+
+/** What is still to be fanned out: each tenant's oldest, and whether a tenant has any. */
+export const messages: Migration = {
+  ...table,
+  async up(knex, prefix) {
+    await table.up(knex, prefix)
+    const name = `${prefix}messages`
+    const mysql = dialectOf(knex) === 'mysql'
+    await knex.schema.alterTable(name, (builder) => {
+      if (mysql) {
+        builder.index(['fan_out_after', 'tenant_id'], `${name}_fan_out`)
+        builder.index(['tenant_id', 'fan_out_after'], `${name}_fan_out_tenant`)
+      } else {
+        const predicate = knex.queryBuilder().whereRaw('fan_out_after is not null')
+        builder.index(['tenant_id', 'id'], `${name}_fan_out`, { predicate })
+      }
+    })
+  },
+}

@@ -17,6 +17,7 @@ const table = createTable('0003-deliveries', 'deliveries', (column, table, named
   column.flag('counted').nullable()
   column.id('order_key').nullable()
   column.bigint('position')
+  column.id('coalesce_key').nullable()
   column.integer('last_status').nullable()
   column.id('last_error', 32).nullable()
   column.bigint('created_at')
@@ -32,7 +33,8 @@ const table = createTable('0003-deliveries', 'deliveries', (column, table, named
 
 /**
  * The index of agenda and claim is over the pending rows. PostgreSQL does not look at a column that the predicate has
- * settled, so that `status` must not come first there; MySQL and MariaDB have no predicates, so that it must.
+ * settled, so that `status` must not come first there; MySQL and MariaDB have no predicates, so that it must. The same
+ * goes for the index of what a message takes the place of, which must not grow with what was delivered.
  *
  * A claim changes no indexed column. PostgreSQL then writes no index at all (heap-only tuples), if the page has room for
  * the row's next version, which it leaves when told to.
@@ -50,17 +52,20 @@ export const deliveries: Migration = {
       if (dialect === 'mysql') {
         builder.index(['status', 'endpoint_id', 'due_at', 'id'], `${name}_due`)
         builder.index(['lane', 'order_key', 'place'], `${name}_ordered`)
+        builder.index(['tenant_id', 'coalesce_key', 'status'], `${name}_coalesce`)
       } else {
         const beside = "status = 'pending' and order_key is null and position > 0"
         index(['endpoint_id', 'due_at', 'id'], 'due', "status = 'pending'")
         index(['endpoint_id', 'order_key', 'position', 'id'], 'ordered', inOrder) // who comes before
         index(['endpoint_id', 'due_at', 'id'], 'beside', beside) // beside the orders of other keys
+        index(['tenant_id', 'coalesce_key'], 'coalesce', coalesced) // what a message takes the place of
       }
     })
     if (dialect === 'postgres') await knex.raw('alter table ?? set (fillfactor = 50)', [name])
   },
 }
 
+const coalesced = "coalesce_key is not null and status in ('pending', 'held')"
 const inOrder = "order_key is not null and status in ('pending', 'held')"
 
 /**

@@ -32,9 +32,4 @@ export interface RetentionStore {
   removeMessages(ids: readonly string[]): Promise<number>
   /** Forgets the payloads of these messages, and what of their attempts may repeat them. Answers how many had one. */
   forgetPayloads(messageIds: readonly string[]): Promise<number>
-  /**
-   * Cancels what is pending or held of a message. What is being sent loses its lease, so that nothing more is noted of
-   * it. Answers the ids.
-   */
-  cancelMessage(messageId: string, now: number): Promise<string[]>
 }

@@ -1,11 +1,12 @@
 /** The delivery log, its attempts, and what is counted of them. */
 import assert from 'node:assert/strict'
 import { type ContractCase, contractCase } from '@org/core/testing'
+import { cancelWaiting } from '../deliveries/cancel.js'
 import { hourMs, type StoredStats } from '../stats/schema.js'
 import type { CountedStatus } from '../stats/store.js'
 import { emptyStats } from '../stats/tally.js'
 import type { WebhooksStorage } from '../storage/port.js'
-import { addDeliveries, attempt, delivery, message } from './fixtures.js'
+import { addDeliveries, attempt, claim, delivery, idsOf, message } from './fixtures.js'
 
 export const deliveryCases: readonly ContractCase<WebhooksStorage>[] = [
   contractCase('locks and patches many', async ({ storage }) => {
@@ -179,22 +180,43 @@ export const deliveryCases: readonly ContractCase<WebhooksStorage>[] = [
     ])
   }),
 
-  contractCase('cancels and counts what a message has still to be sent', async ({ storage }) => {
-    await addDeliveries(
-      storage,
-      delivery({ id: 'del_1' }),
+  contractCase('finds and counts what is still to be sent, also what is being sent', async ({ storage }) => {
+    const lease = { leaseToken: 'lease_1', leaseUntil: 7, counted: true } as const
+    const rows = [
+      delivery({ coalesceKey: 'c' }),
       delivery({ id: 'del_2', status: 'held' }),
-      delivery({ id: 'del_3', leaseToken: 'lease_1', leaseUntil: 7 }),
-      delivery({ id: 'del_4', status: 'delivered' }),
-      delivery({ id: 'del_5', messageId: 'msg_2' }),
-    )
+      delivery({ id: 'del_3', coalesceKey: 'c', ...lease }),
+      delivery({ id: 'del_4', coalesceKey: 'c', status: 'delivered' }),
+      delivery({ id: 'del_5', coalesceKey: 'c', messageId: 'msg_2', status: 'held' }),
+      delivery({ id: 'del_6', coalesceKey: 'C', messageId: 'msg_3' }),
+      delivery({ id: 'del_7', coalesceKey: 'c', messageId: 'msg_4', tenantId: 't2' }),
+    ]
+    await addDeliveries(storage, ...[...rows].reverse())
     await storage.run(async ({ deliveries }) => {
-      const canceled = await deliveries.cancelOf(['msg_1', 'msg_9'], 80)
-      assert.deepEqual(canceled.map(({ id }) => id).sort(), ['del_1', 'del_2'])
-      assert.deepEqual(await deliveries.cancelOf(['msg_1'], 90), [])
+      assert.deepEqual(await deliveries.lockWaiting({ messageId: 'msg_1' }), rows.slice(0, 3))
+      assert.deepEqual(await deliveries.lockWaiting({ messageId: 'msg_9' }), [])
+      const ofKey = await deliveries.lockWaiting({ tenantId: 't1', coalesceKey: 'c' })
+      assert.deepEqual(ofKey, [rows[0], rows[2], rows[4]])
+      assert.deepEqual(await deliveries.lockWaiting({ tenantId: 't3', coalesceKey: 'c' }), [])
       assert.equal(await deliveries.countOf('msg_1'), 4)
       assert.equal(await deliveries.countOf('msg_9'), 0)
-      assert.deepEqual(await deliveries.get('t1', 'del_2'), delivery({ id: 'del_2', status: 'canceled', endedAt: 80 }))
+    })
+  }),
+
+  contractCase('never takes what was canceled while it was being sent', async ({ storage }) => {
+    await addDeliveries(storage, delivery())
+    assert.deepEqual(idsOf(await claim(storage)), ['del_1'])
+    await storage.run((stores) => cancelWaiting(stores, { messageId: 'msg_1' }, 80))
+    const canceled = await storage.read(({ deliveries }) => deliveries.get('t1', 'del_1'))
+    assert.deepEqual([canceled?.status, canceled?.leaseToken, canceled?.endedAt], ['canceled', 'lease_1', 80])
+    assert.deepEqual(await claim(storage, { now: 9000, token: 'lease_2', leaseUntil: 9999 }), {
+      deliveries: [],
+      expired: [],
+    })
+    const late = [{ id: 'del_1', leaseToken: 'lease_1', status: 204 }]
+    await storage.run(async ({ deliveries }) => {
+      assert.deepEqual([...(await deliveries.finishDelivered(late, 90))], ['del_1'])
+      assert.equal((await deliveries.get('t1', 'del_1'))?.status, 'delivered')
     })
   }),
 ]

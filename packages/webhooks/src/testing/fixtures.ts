@@ -90,6 +90,7 @@ export function delivery(row: Partial<StoredDelivery> = {}): StoredDelivery {
     counted: null,
     orderKey: null,
     position: 0,
+    coalesceKey: null,
     lastStatus: null,
     lastError: null,
     createdAt: 1_767_225_600_000,

@@ -35,32 +35,56 @@ export const messageCases: readonly ContractCase<WebhooksStorage>[] = [
     assert.deepEqual(found.map(({ id }) => id).sort(), ['msg_1', 'msg_3'])
   }),
 
-  contractCase('finds what a message takes the place of, and what is still to be fanned out', async ({ storage }) => {
+  contractCase("hands out each tenant's oldest message that is still to be fanned out", async ({ storage }) => {
     const rows = [
-      message({ coalesceKey: 'c' }),
-      message({ id: 'msg_2', coalesceKey: 'c', fanOutAfter: '' }),
-      message({ id: 'msg_3', coalesceKey: 'd' }),
-      message({ id: 'msg_4', coalesceKey: 'c', tenantId: 't2', fanOutAfter: 'ep_1' }),
+      message(),
+      message({ id: 'msg_2', fanOutAfter: '' }),
+      message({ id: 'msg_3', fanOutAfter: '' }),
+      message({ id: 'msg_4', tenantId: 't2', fanOutAfter: 'ep_1' }),
     ]
-    await storage.run(({ messages }) => messages.insert(rows))
+    await storage.run(({ messages }) => messages.insert([...rows].reverse()))
     await storage.run(async ({ messages }) => {
-      assert.deepEqual(await messages.coalesced(message({ id: 'msg_9', coalesceKey: 'c' })), ['msg_1', 'msg_2'])
-      assert.deepEqual(await messages.coalesced(message({ coalesceKey: 'c' })), ['msg_2'])
+      const next = async (limit: number) => (await messages.toFanOut(limit)).map(({ id }) => id)
+      const waits = () => Promise.all(['t1', 't2', 't3'].map((tenantId) => messages.anyToFanOut(tenantId)))
       assert.deepEqual(await messages.toFanOut(9), [rows[1], rows[3]])
+      assert.deepEqual(await next(1), ['msg_2'])
+      assert.deepEqual(await waits(), [true, true, false])
+      await messages.update('msg_2', { fanOutAfter: 'ep_1' })
+      assert.deepEqual(await next(9), ['msg_2', 'msg_4'])
       await messages.update('msg_2', { fanOutAfter: null })
-      assert.deepEqual(
-        (await messages.toFanOut(1)).map(({ id }) => id),
-        ['msg_4'],
-      )
+      await messages.update('msg_4', { fanOutAfter: null })
+      assert.deepEqual(await next(9), ['msg_3'])
+      assert.deepEqual(await waits(), [true, false, false])
       await messages.update('msg_1', { body: null })
       assert.equal((await messages.get('t1', 'msg_1'))?.body, null)
     })
   }),
 
+  contractCase('fans out no further what a message takes the place of', async ({ storage }) => {
+    const others = [
+      message({ coalesceKey: 'c', fanOutAfter: '' }),
+      message({ id: 'msg_2', coalesceKey: 'c', fanOutAfter: 'ep_7' }),
+      message({ id: 'msg_3', coalesceKey: 'C', fanOutAfter: '' }),
+      message({ id: 'msg_4', coalesceKey: 'c', tenantId: 't2', fanOutAfter: '' }),
+      message({ id: 'msg_5', fanOutAfter: '' }),
+    ]
+    const own = message({ id: 'msg_6', coalesceKey: 'c', fanOutAfter: '' })
+    await storage.run(({ messages }) => messages.insert([...others, own]))
+    await storage.run(async ({ messages }) => {
+      await messages.stopFanOut(own)
+      await messages.stopFanOut(message({ id: 'msg_9', coalesceKey: 'd' }))
+    })
+    const waits = async ({ tenantId, id }: StoredMessage) =>
+      (await storage.read(({ messages }) => messages.get(tenantId, id)))?.fanOutAfter
+    const left: unknown[] = []
+    for (const row of [...others, own]) left.push(await waits(row))
+    assert.deepEqual(left, [null, null, '', '', '', ''])
+  }),
+
   contractCase('walks through what was published to a tenant, by time and id', async ({ storage }) => {
     const published = [
       message({ id: 'msg_1', createdAt: 20 }),
-      message({ id: 'msg_2', createdAt: 10, channels: ['eu'], orderingKey: 'k', fanOutAfter: '' }),
+      message({ id: 'msg_2', createdAt: 10, channels: ['eu'], orderingKey: 'k', coalesceKey: 'c', fanOutAfter: '' }),
       message({ id: 'msg_3', createdAt: 20, body: null }),
       message({ id: 'msg_4', createdAt: 20 }),
       message({ id: 'msg_5', createdAt: 30 }),
@@ -78,8 +102,8 @@ export const messageCases: readonly ContractCase<WebhooksStorage>[] = [
       assert.deepEqual(await ids({ since: 20 }, null), ['msg_1', 'msg_3'])
       assert.deepEqual(await ids({ until: 20 }, null), ['msg_2'])
       const [first] = await messages.published(query, { limit: 1, after: null })
-      const { id, type, channels, orderingKey, fanOutAfter, createdAt } = published[1] ?? message()
-      assert.deepEqual(first, { id, type, channels, orderingKey, fanOutAfter, createdAt })
+      const { id, type, channels, orderingKey, coalesceKey, fanOutAfter, createdAt } = published[1] ?? message()
+      assert.deepEqual(first, { id, type, channels, orderingKey, coalesceKey, fanOutAfter, createdAt })
       assert.deepEqual([await messages.countPublished(query, 9), await messages.countPublished(query, 2)], [3, 2])
       assert.deepEqual(await messages.lastPublished('t1'), { createdAt: 30, id: 'msg_5' })
       assert.equal(await messages.lastPublished('t3'), null)
@@ -134,20 +158,6 @@ export const messageCases: readonly ContractCase<WebhooksStorage>[] = [
       assert.equal(await retention.removeMessages(['msg_1', 'msg_9']), 1)
       const left = await messages.byIds(ids)
       assert.deepEqual(left.map(({ id }) => id).sort(), ids.slice(1))
-    })
-  }),
-
-  contractCase('cancels a message, also what of it is being sent', async ({ storage }) => {
-    const lease = { leaseToken: 'lease_1', leaseUntil: 5000, counted: true } as const
-    const delivered = delivery({ id: 'del_3', status: 'delivered' })
-    await storage.run(({ deliveries }) =>
-      deliveries.insert([delivery(lease), delivery({ id: 'del_2', status: 'held' }), delivered]),
-    )
-    await storage.run(async ({ retention, deliveries }) => {
-      assert.deepEqual((await retention.cancelMessage('msg_1', 80)).sort(), ['del_1', 'del_2'])
-      assert.deepEqual(await deliveries.get('t1', 'del_1'), delivery({ status: 'canceled', endedAt: 80 }))
-      assert.deepEqual(await deliveries.get('t1', 'del_3'), delivered)
-      assert.deepEqual(await retention.cancelMessage('msg_1', 90), [])
     })
   }),
 

@@ -34,11 +34,15 @@ const columns = fieldsOf<StoredDelivery>({
   counted: nullable(flag as Column<true>),
   orderKey: nullable(text),
   position: integer,
+  coalesceKey: nullable(text),
   lastStatus: nullable(integer),
   lastError: nullable(oneOf<AttemptError>()),
   createdAt: integer,
   endedAt: nullable(integer),
 })
+
+/** Written out: SQLite takes the indexes over such rows only then. */
+const waiting = "status in ('pending', 'held')"
 
 const setAsideColumns = fieldsOf<SetAside>({ id: text, eventType: text, createdAt: integer })
 
@@ -48,7 +52,7 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
   // As `0003-deliveries` has them in the index.
   const [lane, place] = dialectOf(db) === 'mysql' ? ['lane', 'place'] : ['endpoint_id', 'position']
   const inOrder = (query: Knex.QueryBuilder, endpointId: string, orderKey: string) =>
-    query.where({ [lane]: endpointId, order_key: orderKey }).whereRaw("status in ('pending', 'held')")
+    query.where({ [lane]: endpointId, order_key: orderKey }).whereRaw(waiting)
   const setAside = new KnexTable<SetAside>(db, `${prefix}deliveries`, setAsideColumns)
   return {
     insert: (deliveries) => table.insert(deliveries),
@@ -92,15 +96,15 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
       await table.update(behind, { dueAt })
     },
 
-    async cancelOf(messageIds, now) {
-      const waiting = await table.all((query) => {
-        query.whereIn('message_id', messageIds).whereIn('status', ['pending', 'held']).whereNull('lease_token')
-        return dialectOf(db) === 'sqlite' ? query : query.orderBy('id').forUpdate()
-      })
-      const ids = waiting.map(({ id }) => id)
-      if (ids.length > 0) await table.update((query) => query.whereIn('id', ids), { status: 'canceled', endedAt: now })
-      return waiting
-    },
+    lockWaiting: (of) =>
+      table.all((query) => {
+        query.where(table.encode(of)).whereRaw(waiting).orderBy('id')
+        // MariaDB would rather go through all that the tenant has pending.
+        if (dialectOf(db) === 'mysql' && 'coalesceKey' in of) {
+          query.from(db.raw('?? force index (??)', [table.name, `${table.name}_coalesce`]))
+        }
+        return dialectOf(db) === 'sqlite' ? query : query.forUpdate()
+      }),
     async setAside(query, { limit, after }) {
       // One status at a time is a walk along an index; for both at once, databases would look at all of an endpoint's.
       const parts = query.statuses.map((status) => {

@@ -8,6 +8,7 @@ const light = {
   type: text,
   channels: nullable(json<string[]>()),
   orderingKey: nullable(text),
+  coalesceKey: nullable(text),
   fanOutAfter: nullable(text),
   createdAt: integer,
 }
@@ -17,7 +18,6 @@ const columns = fieldsOf<StoredMessage>({
   tenantId: text,
   body: nullable(text),
   idempotencyKey: nullable(text),
-  coalesceKey: nullable(text),
   fingerprint: text,
 })
 
@@ -31,10 +31,21 @@ const sentColumns = fieldsOf<SentMessage>({
 
 const publishedColumns = fieldsOf<PublishedRow>(light)
 
+/** Among the oldest of so many tenants a worker looks for one that nobody else is fanning out. */
+const maxTenants = 200
+
 export function knexMessages(db: Knex, prefix: string): MessageStore {
   const table = new KnexTable<StoredMessage>(db, `${prefix}messages`, columns)
   const published = new KnexTable<PublishedRow>(db, `${prefix}messages`, publishedColumns)
   const sent = new KnexTable<SentMessage>(db, `${prefix}messages`, sentColumns)
+  const sqlite = dialectOf(db) === 'sqlite'
+  /** Still to be fanned out. MariaDB might go through all that was ever published to the tenant. */
+  const waiting = (query: Knex.QueryBuilder, tenantId: string) => {
+    if (dialectOf(db) === 'mysql') {
+      query.from(db.raw('?? force index (??)', [table.name, `${table.name}_fan_out_tenant`]))
+    }
+    return query.where('tenant_id', tenantId).whereNotNull('fan_out_after')
+  }
   return {
     async insertOrFind(message) {
       if (message.idempotencyKey !== null) return table.insertOrFind(message, ['tenantId', 'idempotencyKey'])
@@ -70,17 +81,29 @@ export function knexMessages(db: Knex, prefix: string): MessageStore {
       )
       return last ? placeOf(last) : null
     },
-    async coalesced({ id, tenantId, coalesceKey }) {
-      const found: { id: string }[] = await table
-        .query((query) => query.where({ tenant_id: tenantId, coalesce_key: coalesceKey }).whereNot('id', id))
+    async stopFanOut({ id, tenantId, coalesceKey }) {
+      const rows: { id: string }[] = await table
+        .query((query) => waiting(query, tenantId).where('coalesce_key', coalesceKey).whereNot('id', id))
         .select('id')
-      return found.map((row) => row.id)
+      if (rows.length === 0) return
+      const others = rows.map((row) => row.id)
+      await table.among('id', others, (query) => (sqlite ? query : query.orderBy('id').forUpdate()))
+      await table.update((query) => whereAmong(query, 'id', others), { fanOutAfter: null })
     },
-    toFanOut: (limit) =>
-      table.all((query) => {
+    async toFanOut(limit) {
+      const oldest: { id: string }[] = await table
+        .query((query) => query.whereNotNull('fan_out_after').groupBy('tenant_id').orderBy('id').limit(maxTenants))
+        .min({ id: 'id' })
+      const ids = oldest.map(({ id }) => id)
+      return table.among('id', ids, (query) => {
         query.whereNotNull('fan_out_after').orderBy('id').limit(limit)
-        return dialectOf(db) === 'sqlite' ? query : query.forUpdate().skipLocked()
-      }),
+        return sqlite ? query : query.forUpdate().skipLocked()
+      })
+    },
+    async anyToFanOut(tenantId) {
+      const rows: unknown[] = await table.query((query) => waiting(query, tenantId).limit(1)).select('id')
+      return rows.length > 0
+    },
     update: async (id, patch) => void (await table.update({ id }, patch)),
   }
 }

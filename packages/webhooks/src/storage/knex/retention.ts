@@ -8,8 +8,6 @@ const chunkSize = 500
 /** Bodies may repeat the payload, and so may what a function of the host's has thrown. */
 const forgotten = "response_body = null, detail = case when error = 'transform_failed' then null else detail end"
 
-const canceled = { status: 'canceled', lease_token: null, lease_until: null, counted: null }
-
 /** Every statement finds its rows by an index: messages by their ids, deliveries by their message, attempts by theirs. */
 export function knexRetention(db: Knex, prefix: string): RetentionStore {
   const messages = `${prefix}messages`
@@ -78,15 +76,6 @@ export function knexRetention(db: Knex, prefix: string): RetentionStore {
         forgot += await whereAmong(db(messages), 'id', chunk).whereNotNull('body').update({ body: null })
       }
       return forgot
-    },
-
-    async cancelMessage(messageId, now) {
-      const waiting = db(deliveries).where('message_id', messageId).whereIn('status', ['pending', 'held']).select('id')
-      const ids = await idsOf(dialectOf(db) === 'sqlite' ? waiting : waiting.orderBy('id').forUpdate())
-      for (const chunk of chunksOf(ids)) {
-        await whereAmong(db(deliveries), 'id', chunk).update({ ...canceled, ended_at: now })
-      }
-      return ids
     },
   }
 

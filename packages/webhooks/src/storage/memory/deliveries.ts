@@ -127,13 +127,15 @@ export function memoryDeliveries(
       for (const row of behind) table.replace({ ...row, dueAt })
     },
 
-    async cancelOf(messageIds, now) {
-      const waiting = table.filter(
-        (row) => messageIds.includes(row.messageId) && isWaiting(row) && row.leaseToken === null,
-      )
-      for (const row of waiting) table.replace({ ...row, status: 'canceled', endedAt: now })
-      return waiting
-    },
+    lockWaiting: async (of) =>
+      table
+        .filter((row) =>
+          'messageId' in of
+            ? row.messageId === of.messageId
+            : row.tenantId === of.tenantId && row.coalesceKey === of.coalesceKey,
+        )
+        .filter(isWaiting)
+        .sort(byId),
     setAside: async (query, { limit, after }) =>
       setAside(query)
         .filter(({ id }) => after === null || id > after[0])

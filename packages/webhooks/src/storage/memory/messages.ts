@@ -7,6 +7,7 @@ export function memoryMessages(rows: MemoryRows<StoredMessage>, tx: MemoryTransa
     key: (row) => row.id,
     unique: [(row) => (row.idempotencyKey === null ? null : JSON.stringify([row.tenantId, row.idempotencyKey]))],
   })
+  const toFanOut = () => table.filter((row) => row.fanOutAfter !== null)
   const published = ({ tenantId, since, until, upTo }: PublishedQuery) =>
     [...rows.values()]
       .filter((row) => row.tenantId === tenantId && inOrder(row, upTo) <= 0)
@@ -33,8 +34,8 @@ export function memoryMessages(rows: MemoryRows<StoredMessage>, tx: MemoryTransa
         .filter((row) => after === null || inOrder(row, after) > 0)
         .sort(inOrder)
         .slice(0, limit)
-        .map(({ id, type, channels, orderingKey, fanOutAfter, createdAt }) => {
-          return { id, type, channels, orderingKey, fanOutAfter, createdAt }
+        .map(({ id, type, channels, orderingKey, coalesceKey, fanOutAfter, createdAt }) => {
+          return { id, type, channels, orderingKey, coalesceKey, fanOutAfter, createdAt }
         }),
     countPublished: async (query, limit) => Math.min(published(query).length, limit),
     lastPublished: async (tenantId) => {
@@ -44,11 +45,20 @@ export function memoryMessages(rows: MemoryRows<StoredMessage>, tx: MemoryTransa
         .at(-1)
       return last ? { createdAt: last.createdAt, id: last.id } : null
     },
-    coalesced: async ({ id, tenantId, coalesceKey }) =>
-      [...rows.values()]
-        .filter((row) => row.tenantId === tenantId && row.coalesceKey === coalesceKey && row.id !== id)
-        .map((row) => row.id),
-    toFanOut: async (limit) => table.filter((row) => row.fanOutAfter !== null).slice(0, limit),
+    stopFanOut: async ({ id, tenantId, coalesceKey }) =>
+      void table.update(
+        (row) =>
+          row.fanOutAfter !== null && row.tenantId === tenantId && row.coalesceKey === coalesceKey && row.id !== id,
+        { fanOutAfter: null },
+      ),
+    async toFanOut(limit) {
+      const oldest = new Map<string, StoredMessage>()
+      for (const row of toFanOut().sort((a, b) => (a.id < b.id ? -1 : 1))) {
+        if (!oldest.has(row.tenantId)) oldest.set(row.tenantId, row)
+      }
+      return [...oldest.values()].slice(0, limit)
+    },
+    anyToFanOut: async (tenantId) => toFanOut().some((row) => row.tenantId === tenantId),
     update: async (id, patch) => void table.update((row) => row.id === id, patch),
   }
 }

@@ -65,11 +65,5 @@ export function memoryRetention(rows: PrunedRows, tx: MemoryTransaction): Retent
       )
       return messages.update(({ id, body }) => wanted.has(id) && body !== null, { body: null })
     },
-    async cancelMessage(messageId, now) {
-      const waiting = deliveriesOf([messageId]).filter(({ status }) => status === 'pending' || status === 'held')
-      const canceled = { status: 'canceled', leaseToken: null, leaseUntil: null, counted: null, endedAt: now } as const
-      for (const row of waiting) deliveries.replace({ ...row, ...canceled })
-      return waiting.map(({ id }) => id)
-    },
   }
 }
