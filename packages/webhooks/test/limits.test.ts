@@ -236,6 +236,67 @@ for (const { name, missing, open } of await testStorages()) {
       await close()
     })
 
+    it('that keeps an order gets a batch in the order it was given, whatever keys its messages have', async () => {
+      const { storage, close } = await open()
+      const { webhooks } = world({ storage })
+      const seen: string[] = []
+      const target = await receiver(({ body }, _, response) => {
+        seen.push((JSON.parse(body) as { data: { keyId: string } }).data.keyId)
+        response.end()
+      })
+      await webhooks.endpoints.create(scope, { url: target.url, ordering: 'key' })
+      const one = (keyId: string, more: object = {}) => ({
+        ...keyCreated,
+        data: { keyId },
+        orderingKey: 'k',
+        ...more,
+      })
+      const batch = [
+        one('1', { idempotencyKey: 'i' }),
+        one('2'),
+        one('3'),
+        one('4', { coalesceKey: 'c' }),
+        one('5', { idempotencyKey: 'j' }),
+        one('6'),
+      ]
+      const answers = await webhooks.publishBatch(batch)
+      expect(answers.map(({ deliveries }) => deliveries)).toEqual([1, 1, 1, 1, 1, 1])
+      expect(await webhooks.drain()).toMatchObject({ delivered: 6 })
+      expect(seen).toEqual(['1', '2', '3', '4', '5', '6'])
+      await close()
+    })
+
+    it('that keeps an order is not overtaken by what is fanned out at once', async () => {
+      const { storage, close } = await open()
+      const { webhooks } = world({ storage })
+      const seen: string[] = []
+      const target = await receiver(({ body }, _, response) => {
+        seen.push((JSON.parse(body) as { data: { keyId: string } }).data.keyId)
+        response.end()
+      })
+      const { id } = await webhooks.endpoints.create(scope, { url: target.url, ordering: 'key' })
+      const [stored] = await storage.read(({ endpoints }) => endpoints.byIds([id]))
+      if (!stored) throw new Error('it was just created')
+      const others = Array.from({ length: 100 }, (_, n) => `ep_${String(n).padStart(6, '0')}`)
+      await storage.run(async ({ endpoints }) => {
+        for (const other of others) {
+          await endpoints.insert({ ...stored, id: other, eventTypes: ['key.revoked'], ordering: null })
+        }
+      })
+      const publish = (keyId: string, orderingKey?: string) =>
+        webhooks.publish({ ...keyCreated, data: { keyId }, ...(orderingKey && { orderingKey }) })
+      expect(await publish('1', 'k')).toMatchObject({ deliveries: null })
+      await webhooks.endpoints.delete(scope, others[0] ?? '')
+      expect(await publish('2', 'k')).toMatchObject({ deliveries: null })
+      expect(await publish('free')).toMatchObject({ deliveries: 1 })
+      const batch = ['3', '4'].map((keyId) => ({ ...keyCreated, data: { keyId }, orderingKey: 'k' }))
+      expect(await webhooks.publishBatch(batch)).toMatchObject([{ deliveries: null }, { deliveries: null }])
+      expect(await webhooks.drain()).toMatchObject({ delivered: 5 })
+      expect(seen.filter((keyId) => keyId !== 'free')).toEqual(['1', '2', '3', '4'])
+      expect(await publish('5', 'k')).toMatchObject({ deliveries: 1 })
+      await close()
+    })
+
     it('that keeps an order goes on at once when the first is taken back', async () => {
       const { storage, close } = await open()
       const { webhooks } = world({ storage, retry: { scheduleMs: [0, 60_000] } })

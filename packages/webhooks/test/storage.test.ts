@@ -9,6 +9,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { StoredDelivery } from '../src/deliveries/schema.js'
 import { addDeliveries, claim, delivery, endpoint, idsOf, message } from '../src/testing/fixtures.js'
 import { testStorages } from './storages.js'
+import { keyCreated, scope, world } from './world.js'
 
 for (const { name, missing, open } of await testStorages()) {
   describe.skipIf(missing)(`storage contract on ${name}`, () => {
@@ -178,7 +179,6 @@ for (const database of await testDatabases()) {
         await messages.stopFanOut(message({ id: 'msg_w', coalesceKey: 'c' }))
         await messages.anyToFanOut('t1')
       })
-      knex.removeAllListeners('query')
       const selects = statements.filter(({ sql }) => sql.startsWith('select'))
       const indexes = selects.map(({ sql }) =>
         sql.includes('deliveries') ? 'deliveries_coalesce' : 'messages_fan_out',
@@ -189,6 +189,27 @@ for (const database of await testDatabases()) {
         const plan = JSON.stringify(await knex.raw(`${explain} ${sql.replaceAll(/\$\d+/g, '?')}`, bindings))
         expect(plan).toMatch(new RegExp(`(INDEX |Scan using |"key":")webhooks_${indexes[n]}`))
       }
+    })
+
+    it('is two inserts and a read, and another read where an order is kept', async () => {
+      const { knex, close } = await database.open({ pool: 1 })
+      onTestFinished(close)
+      await migrate(knex)
+      const { webhooks } = world({ storage: knexStorage(knex) })
+      const { id } = await webhooks.endpoints.create(scope, { url: 'https://example.com/hooks' })
+      const verbs: string[] = []
+      knex.on('query', ({ sql }: { sql: string }) => verbs.push(sql.split(' ', 1)[0] ?? ''))
+      const counted = async () => {
+        verbs.length = 0
+        await webhooks.publish({ ...keyCreated, orderingKey: 'k' })
+        return verbs.filter((verb) => /^(select|insert|update)$/.test(verb)).sort()
+      }
+      // Sent on the connection itself, which the listener does not hear.
+      const inserts = database.name === 'sqlite' ? [] : ['insert', 'insert']
+      expect(await counted()).toEqual([...inserts, 'select'])
+      await webhooks.endpoints.update(scope, id, { ordering: 'key' })
+      // Whether anything waits to be fanned out, and behind what it has its place.
+      expect(await counted()).toEqual([...inserts, 'select', 'select', 'select'])
     })
   })
 }

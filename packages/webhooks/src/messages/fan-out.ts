@@ -45,7 +45,7 @@ export function createFanOut(deps: FanOutDeps): FanOut {
         limit: inlineEndpoints + 1,
         after: null,
       })
-      if (subscribers.length > inlineEndpoints) {
+      if (subscribers.length > inlineEndpoints || (await mustWait(stores, messages, subscribers))) {
         for (const { id } of messages) await stores.messages.update(id, { fanOutAfter: '' })
         return null
       }
@@ -84,6 +84,17 @@ export function createFanOut(deps: FanOutDeps): FanOut {
       return true
     },
   }
+}
+
+/** It would overtake what a worker has yet to fan out to endpoints that keep an order. */
+async function mustWait(
+  { messages }: WebhooksStores,
+  own: readonly StoredMessage[],
+  subscribers: readonly Subscriber[],
+): Promise<boolean> {
+  const keepsOrder = subscribers.some((endpoint) => own.some((message) => orderKeyOf(endpoint, message) !== null))
+  const [first] = own
+  return keepsOrder && first !== undefined && messages.anyToFanOut(first.tenantId)
 }
 
 /** Whether an endpoint hears a message. `data` is asked for if nothing else decides. */

@@ -65,7 +65,7 @@ export type Publish<Types extends EventTypes> = {
 
 export interface Published {
   messageId: string
-  /** How many endpoints it goes to; null if the tenant has so many that a worker finds out. */
+  /** How many endpoints it goes to; null if the tenant has so many, or an order to keep, that a worker finds out. */
   deliveries: number | null
   /** True if the idempotency key was used before: this is the earlier message, and nothing new was written. */
   duplicate: boolean

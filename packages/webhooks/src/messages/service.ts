@@ -88,18 +88,20 @@ export function createMessages<Types extends EventTypes>(deps: MessageDeps, fanO
       const messages = inputs.map((input, index) => messageOf(draftOf(input, `/${index}`)))
       const written = async (stores: WebhooksStores) => {
         const found = new Map<string, Published & { to: string[] }>()
-        const plain = messages.filter(
-          ({ idempotencyKey, coalesceKey }) => idempotencyKey === null && coalesceKey === null,
-        )
-        await stores.messages.insert(plain)
-        for (const group of byTenant(plain)) {
-          const made = await fanOut.begin(stores, group)
-          const own = new Map<string, typeof made>(group.map(({ id }) => [id, made === null ? null : []]))
-          for (const delivery of made ?? []) own.get(delivery.messageId)?.push(delivery)
-          for (const message of group) found.set(message.id, published(message, own.get(message.id) ?? null))
-        }
-        for (const message of messages) {
-          if (!found.has(message.id)) found.set(message.id, await write(stores, message))
+        // In the order given, which endpoints may keep.
+        for (const run of runsOf(messages)) {
+          const [first] = run
+          if (first && !isPlain(first)) {
+            found.set(first.id, await write(stores, first))
+            continue
+          }
+          await stores.messages.insert(run)
+          for (const group of byTenant(run)) {
+            const made = await fanOut.begin(stores, group)
+            const own = new Map<string, typeof made>(group.map(({ id }) => [id, made === null ? null : []]))
+            for (const delivery of made ?? []) own.get(delivery.messageId)?.push(delivery)
+            for (const message of group) found.set(message.id, published(message, own.get(message.id) ?? null))
+          }
         }
         return messages.map(({ id }) => found.get(id) as Published & { to: string[] })
       }
@@ -149,6 +151,22 @@ function published(
 ): Published & { to: string[] } {
   const to = made?.map(({ endpointId }) => endpointId) ?? []
   return { messageId: message.id, deliveries: made?.length ?? null, duplicate: false, to }
+}
+
+/** Whether it can be written together with others. */
+function isPlain({ idempotencyKey, coalesceKey }: StoredMessage): boolean {
+  return idempotencyKey === null && coalesceKey === null
+}
+
+/** As many together as can be written so, and each of the others alone. */
+function runsOf(messages: readonly StoredMessage[]): StoredMessage[][] {
+  const runs: StoredMessage[][] = []
+  for (const message of messages) {
+    const last = runs.at(-1)
+    if (last?.[0] && isPlain(last[0]) && isPlain(message)) last.push(message)
+    else runs.push([message])
+  }
+  return runs
 }
 
 function byTenant(messages: readonly StoredMessage[]): StoredMessage[][] {
