@@ -101,6 +101,7 @@ export function seedMessages(count: number, message: Partial<StoredMessage> = {}
     orderingKey: null,
     coalesceKey: null,
     fingerprint: 'f',
+    test: false,
     fanOutAfter: null,
     createdAt: 0,
     ...message,

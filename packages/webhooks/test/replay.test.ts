@@ -42,7 +42,7 @@ for (const { name, missing, open } of await testStorages()) {
         ...seedMessages(1, { createdAt: 20, type: 'key.revoked', channels: ['eu'], body: body(300) }, 103),
         ...seedMessages(1, { createdAt: 30, type: 'alert.triggered', channels: ['eu'], body: body(400) }, 104),
         ...seedMessages(1, { createdAt: 20, channels: ['eu'], body: null }, 105),
-        ...seedMessages(1, { createdAt: 20, type: 'webhook.test' }, 106),
+        ...seedMessages(1, { createdAt: 20, type: 'webhook.test', test: true }, 106),
         ...seedMessages(1, { createdAt: 20, tenantId: 't2' }, 107),
       ]
       await storage.run(({ messages }) => messages.insert(rows))
@@ -65,6 +65,26 @@ for (const { name, missing, open } of await testStorages()) {
       expect(await replayed(filtered, {})).toEqual([67, 1, 100, 103, 104])
       // Several parts of payloads: 60 of them are looked into.
       expect(await replayed({ filter: { n: { $in: [0, 24, 25, 59] } } }, { until: 20 })).toEqual([60, 0, 0, 24, 25, 59])
+      await close()
+    })
+
+    it('sends a test of a type once more to its own endpoint, and to no other', async () => {
+      const { storage, close } = await open()
+      const { webhooks, clock } = jobsWorld(storage)
+      const [own, other] = [await receiver(), await receiver()]
+      const tested = await webhooks.endpoints.create(scope, { url: own.url })
+      const another = await webhooks.endpoints.create(scope, { url: other.url })
+      const { messageId } = await webhooks.endpoints.sendTest(scope, tested.id, { type: 'key.created' })
+      await webhooks.drain()
+      clock.advance(1)
+      const affected: number[] = []
+      for (const { id: endpointId } of [tested, another]) {
+        const { id } = await webhooks.replay(scope, { endpointId, since: 0 })
+        await webhooks.drain()
+        affected.push((await webhooks.jobs.get(scope, id)).affected)
+      }
+      expect(affected).toEqual([1, 0])
+      expect([own.ids(), other.ids()]).toEqual([[messageId, messageId], []])
       await close()
     })
 

@@ -23,7 +23,7 @@ export function createSendTest(
       const endpoint = await stores.endpoints.get(tenantId, endpointId)
       if (!endpoint) throw coreErrors.not_found()
       if (!endpoint.enabled) throw webhooksErrors.endpoint_disabled({ detail: 'Enable it before you test it.' })
-      const message = messageOf(draft)
+      const message = { ...messageOf(draft), test: true }
       const delivery = deliveryOf(message, endpoint)
       await stores.messages.insertOrFind(message)
       await stores.deliveries.insert([delivery])

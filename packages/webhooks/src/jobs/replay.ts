@@ -2,7 +2,7 @@
 import { besideOrder, type StoredDelivery } from '../deliveries/schema.js'
 import type { Deps } from '../deps.js'
 import type { StoredEndpoint } from '../endpoints/schema.js'
-import { subscribesTo, testEventType } from '../event-types/catalog.js'
+import { subscribesTo } from '../event-types/catalog.js'
 import { createDrafting } from '../messages/draft.js'
 import { orderKeyOf, placeBehind, receives } from '../messages/fan-out.js'
 import type { MessageBody } from '../messages/schema.js'
@@ -58,7 +58,7 @@ export function createReplayWalk(deps: Pick<Deps, 'runtime' | 'filters' | 'sched
       let skipped = expunged
       for (const message of found) {
         const own = earlier.get(message.id) ?? []
-        if (own.length === 0 && message.type === testEventType) continue
+        if (own.length === 0 && message.test) continue
         if (own.some((row) => isOnItsWay(row, endpoint, now)) || isToBeFannedOut(message, endpoint)) skipped++
         else again.push(message)
       }

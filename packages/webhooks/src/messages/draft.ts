@@ -50,7 +50,18 @@ export function createDrafting({
         .digest('hex')
       const id = makeId('msg')
       const keys = { idempotencyKey, orderingKey, coalesceKey }
-      return { id, tenantId, type, body, channels, ...keys, fingerprint, fanOutAfter: null, createdAt: now }
+      return {
+        id,
+        tenantId,
+        type,
+        body,
+        channels,
+        ...keys,
+        fingerprint,
+        test: false,
+        fanOutAfter: null,
+        createdAt: now,
+      }
     },
 
     deliveryOf: (message, { id: endpointId, retryScheduleMs, ordering }) => ({

@@ -22,6 +22,8 @@ export type StoredMessage = Message & {
   /** As it is signed and sent, byte for byte, by every attempt; null once it was expunged. */
   body: string | null
   fingerprint: string
+  /** It was sent to one endpoint alone, to try it: no event of the host's. */
+  test: boolean
   /** The last endpoint that was looked at while it goes to a great many, '' for none yet; null when that is done. */
   fanOutAfter: string | null
 }

@@ -124,7 +124,7 @@ export function createMessages<Types extends EventTypes>(deps: MessageDeps, fanO
         tx,
       )
       if (!found) throw coreErrors.not_found()
-      const { tenantId: _, body, fingerprint: __, fanOutAfter: ___, ...message } = found
+      const { tenantId: _, body, fingerprint: __, fanOutAfter: ___, test: ____, ...message } = found
       const data = body === null ? null : (JSON.parse(body) as MessageBody).data
       return { ...message, data, expunged: body === null, deliveries }
     },

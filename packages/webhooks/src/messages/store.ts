@@ -14,7 +14,7 @@ export type PublishedPlace = Pick<StoredMessage, 'createdAt' | 'id'>
 /** A message without its payload. */
 export type PublishedRow = Pick<
   StoredMessage,
-  'id' | 'type' | 'channels' | 'orderingKey' | 'coalesceKey' | 'fanOutAfter' | 'createdAt'
+  'id' | 'type' | 'channels' | 'orderingKey' | 'coalesceKey' | 'test' | 'fanOutAfter' | 'createdAt'
 >
 
 /** What of a message is sent. */

@@ -10,6 +10,7 @@ const table = createTable('0002-messages', 'messages', (column, table, named) =>
   column.id('ordering_key').nullable()
   column.id('coalesce_key').nullable()
   column.id('fingerprint', 64)
+  column.flag('test')
   column.id('fan_out_after', 64).nullable()
   column.bigint('created_at')
   table.unique(['tenant_id', 'idempotency_key'], { indexName: named('idempotency') }) // publish once for each key

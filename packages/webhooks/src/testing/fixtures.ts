@@ -67,6 +67,7 @@ export function message(row: Partial<StoredMessage> = {}): StoredMessage {
     orderingKey: null,
     coalesceKey: null,
     fingerprint: 'f',
+    test: false,
     fanOutAfter: null,
     createdAt: 1_767_225_600_000,
     ...row,

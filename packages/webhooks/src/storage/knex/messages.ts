@@ -1,4 +1,4 @@
-import { dialectOf, fieldsOf, integer, json, KnexTable, nullable, text, whereAmong } from '@org/core/knex'
+import { dialectOf, fieldsOf, flag, integer, json, KnexTable, nullable, text, whereAmong } from '@org/core/knex'
 import type { Knex } from 'knex'
 import type { StoredMessage } from '../../messages/schema.js'
 import type { MessageStore, PublishedPlace, PublishedQuery, PublishedRow, SentMessage } from '../../messages/store.js'
@@ -9,6 +9,7 @@ const light = {
   channels: nullable(json<string[]>()),
   orderingKey: nullable(text),
   coalesceKey: nullable(text),
+  test: flag,
   fanOutAfter: nullable(text),
   createdAt: integer,
 }

@@ -34,8 +34,8 @@ export function memoryMessages(rows: MemoryRows<StoredMessage>, tx: MemoryTransa
         .filter((row) => after === null || inOrder(row, after) > 0)
         .sort(inOrder)
         .slice(0, limit)
-        .map(({ id, type, channels, orderingKey, coalesceKey, fanOutAfter, createdAt }) => {
-          return { id, type, channels, orderingKey, coalesceKey, fanOutAfter, createdAt }
+        .map(({ id, type, channels, orderingKey, coalesceKey, test, fanOutAfter, createdAt }) => {
+          return { id, type, channels, orderingKey, coalesceKey, test, fanOutAfter, createdAt }
         }),
     countPublished: async (query, limit) => Math.min(published(query).length, limit),
     lastPublished: async (tenantId) => {
