@@ -8,5 +8,6 @@ export const webhooksErrors = defineErrors('webhooks', {
   endpoint_deleted: { status: 409, title: 'The endpoint was deleted' },
   delivery_in_flight: { status: 409, title: 'The delivery is being sent right now' },
   delivery_ended: { status: 409, title: 'The delivery has already ended' },
+  payload_expunged: { status: 409, title: 'The payload of the message was expunged' },
   job_ended: { status: 409, title: 'The job has already ended' },
 })

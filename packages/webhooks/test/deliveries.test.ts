@@ -1,6 +1,7 @@
 import { isProblem } from '@org/core'
 import { defaultScheduleMs, memoryStorage } from '@org/webhooks'
 import { describe, expect, it } from 'vitest'
+import { claim } from '../src/testing/fixtures.js'
 import { type Answer, receiver } from './receiver.js'
 import { testStorages } from './storages.js'
 import { keyCreated, scope, world } from './world.js'
@@ -115,6 +116,27 @@ for (const { name, missing, open } of await testStorages()) {
       const { redrive, discard } = webhooks.deadLetters
       const calls = [get, attempts, retry, cancel, redrive, discard].map((call) => codeOf(call(other, id)))
       expect(new Set(await Promise.all(calls))).toEqual(new Set(['not_found']))
+      await close()
+    })
+
+    it('are sent anew if they are retried after a cancel, whatever became of the worker that had them', async () => {
+      const { storage, close } = await open()
+      const { webhooks, clock } = world({ storage })
+      const target = await receiver()
+      const { id: endpointId } = await webhooks.endpoints.create(scope, { url: target.url })
+      const { messageId } = await webhooks.publish(keyCreated)
+      const leaseUntil = clock.now() + 60_000
+      const rooms = new Map([[endpointId, 1]])
+      const { deliveries } = await claim(storage, { now: clock.now(), rooms, leaseUntil })
+      const id = deliveries[0]?.id ?? ''
+      await webhooks.messages.cancel(scope, messageId)
+      expect(await codeOf(webhooks.deliveries.retry(scope, id))).toBe('delivery_in_flight')
+      clock.advance(60_000)
+      expect(await webhooks.drain()).toMatchObject({ delivered: 0 })
+      await webhooks.deliveries.retry(scope, id)
+      const [again] = await storage.read((stores) => stores.deliveries.list('t1', {}, { limit: 1, after: null }))
+      expect(again).toMatchObject({ status: 'pending', step: 0, leaseToken: null, leaseUntil: null, lost: 0 })
+      expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
       await close()
     })
 

@@ -142,6 +142,13 @@ for (const target of httpTargets()) {
       for (const path of again) expect(await refused(path)).toBe('endpoint_disabled')
       await call('delete', `/endpoints/${endpointId}`, 't-again').expect(204)
       for (const path of again) expect(await refused(path)).toBe('endpoint_deleted')
+      const expunged = await deadLetter('t-expunged')
+      await webhooks.messages.expunge({ tenantId: 't-expunged' }, expunged.messageId)
+      for (const path of [`/deliveries/${expunged.deliveryId}/retry`, `/dead-letters/${expunged.deliveryId}/redrive`]) {
+        expect((await call('post', path, 't-expunged').expect(409)).body.code).toBe('payload_expunged')
+      }
+      const { body: kept } = await call('get', `/deliveries/${expunged.deliveryId}`, 't-expunged').expect(200)
+      expect(kept.status).toBe('dead_letter')
       const leased = { status: 'pending', leaseToken: 'a worker', leaseUntil: Number.MAX_SAFE_INTEGER } as const
       await storage.run(({ deliveries }) => deliveries.update(deliveryId, leased))
       expect(await refused(`/deliveries/${deliveryId}/retry`)).toBe('delivery_in_flight')

@@ -49,23 +49,26 @@ export async function changeDelivery(
 }
 
 /**
- * Due now; the schedule begins anew unless it is under way.
+ * Due now. What has ended begins its schedule anew, without the lease that a lost worker may have left.
  *
- * @throws ProblemError `delivery_in_flight`, `endpoint_deleted`, `endpoint_disabled`.
+ * @throws ProblemError `delivery_in_flight`, `endpoint_deleted`, `endpoint_disabled`, `payload_expunged`.
  */
 export async function dueNow(
   found: StoredDelivery,
   now: number,
-  { endpoints }: WebhooksStores,
+  { endpoints, messages }: WebhooksStores,
 ): Promise<DeliveryPatch> {
   if (found.leaseUntil !== null && found.leaseUntil > now) throw webhooksErrors.delivery_in_flight()
   const endpoint = await endpoints.get(found.tenantId, found.endpointId)
   if (!endpoint) throw webhooksErrors.endpoint_deleted()
   if (!endpoint.enabled) throw webhooksErrors.endpoint_disabled({ detail: 'Enable it before you send to it.' })
-  const restart = found.status === 'pending' ? {} : { step: 0 }
+  if ((await messages.withPayload([found.messageId])).length === 0) throw webhooksErrors.payload_expunged()
+  const restart = found.status === 'pending' ? {} : restarted
   const place = found.orderKey === null && endpoint.ordering !== null ? { position: besideOrder } : {}
   return { ...restart, ...place, status: 'pending', dueAt: now, endedAt: null }
 }
+
+const restarted = { step: 0, leaseToken: null, leaseUntil: null, counted: null, lost: 0 }
 
 /** Without the tenant and the lease. */
 export function publicPart(stored: StoredDelivery): Delivery {

@@ -11,7 +11,8 @@ export interface DeadLetters {
   /**
    * Sends it again, from the beginning of the schedule.
    *
-   * @throws ProblemError `not_found` if it is no dead letter; `endpoint_disabled`, `endpoint_deleted`.
+   * @throws ProblemError `not_found` if it is no dead letter; `endpoint_disabled`, `endpoint_deleted`,
+   *   `payload_expunged`.
    */
   redrive(scope: Scope, id: string): Promise<Delivery>
   /** Gives it up; the log keeps it. @throws ProblemError `not_found` if it is no dead letter. */

@@ -45,7 +45,12 @@ export function deliveryRoutes(deliveries: Deliveries): Route[] {
       can: ['update', 'webhooks'],
       params: IdParams,
       response: DeliveryView,
-      errors: [webhooksErrors.delivery_in_flight, webhooksErrors.endpoint_deleted, webhooksErrors.endpoint_disabled],
+      errors: [
+        webhooksErrors.delivery_in_flight,
+        webhooksErrors.endpoint_deleted,
+        webhooksErrors.endpoint_disabled,
+        webhooksErrors.payload_expunged,
+      ],
       handler: ({ params: { id } }, ctx) => deliveries.retry(ctx, id),
     }),
     route({
@@ -82,7 +87,7 @@ export function deadLetterRoutes(deadLetters: DeadLetters): Route[] {
       can: ['update', 'webhooks'],
       params: IdParams,
       response: DeliveryView,
-      errors: [webhooksErrors.endpoint_deleted, webhooksErrors.endpoint_disabled],
+      errors: [webhooksErrors.endpoint_deleted, webhooksErrors.endpoint_disabled, webhooksErrors.payload_expunged],
       handler: ({ params: { id } }, ctx) => deadLetters.redrive(ctx, id),
     }),
     route({

@@ -17,7 +17,8 @@ export interface Deliveries {
    * Sends it now: at once if it waits for its next attempt, once more if it has ended. It goes out with the same
    * `webhook-id`.
    *
-   * @throws ProblemError `not_found`, `delivery_in_flight`, `endpoint_disabled`, `endpoint_deleted`.
+   * @throws ProblemError `not_found`, `delivery_in_flight`, `endpoint_disabled`, `endpoint_deleted`,
+   *   `payload_expunged`.
    */
   retry(scope: Scope, id: string): Promise<Delivery>
   /**
