@@ -8,6 +8,7 @@ import type { Knex } from 'knex'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { StoredDelivery } from '../src/deliveries/schema.js'
 import { addDeliveries, claim, delivery, endpoint, idsOf, message } from '../src/testing/fixtures.js'
+import { deliveriesOf, jobsWorld, seedMessages } from './jobs-world.js'
 import { testStorages } from './storages.js'
 import { keyCreated, scope, world } from './world.js'
 
@@ -135,6 +136,37 @@ for (const database of await testDatabases()) {
         expect(idsOf(await claim(second, { ordered: new Set(['ep_1']) }))).toEqual(['del_3'])
       })
       expect(idsOf(await claim(second, { ordered: new Set(['ep_1']) }))).toEqual(['del_1'])
+    })
+
+    it.skipIf(database.name === 'sqlite')('replay nothing that another is removing', async () => {
+      const { knex, storage, second } = await opened()
+      const { webhooks, worker } = jobsWorld(second)
+      const { id: endpointId } = await webhooks.endpoints.create(scope, { url: 'https://example.com/hooks' })
+      await storage.run(({ messages }) => messages.insert(seedMessages(2)))
+      const { id } = await webhooks.replay(scope, { endpointId, since: 0 })
+      let turn: Promise<unknown> = Promise.resolve()
+      await storage.run(async ({ retention }) => {
+        const { messageIds } = await retention.ended({ after: '', limit: 1, before: 1, withPayload: false })
+        expect(messageIds).toEqual(['msg_00000'])
+        turn = worker().goOn()
+        await waitsFor(knex, 'webhooks_messages')
+        await retention.removeMessages(messageIds)
+      })
+      await turn
+      expect(await webhooks.jobs.get(scope, id)).toMatchObject({ processed: 2, affected: 1, skipped: 1 })
+      const made = await deliveriesOf(storage, endpointId)
+      expect(made.map(({ messageId }) => messageId)).toEqual(['msg_00001'])
+    })
+
+    it.skipIf(database.name === 'sqlite')('remove nothing that another is replaying', async () => {
+      const { storage, second } = await opened()
+      await storage.run(({ messages }) => messages.insert(seedMessages(2)))
+      await storage.run(async ({ messages }) => {
+        expect(await messages.withPayload(['msg_00000', 'msg_00009'], { keep: true })).toEqual(['msg_00000'])
+        const request = { after: '', limit: 9, before: 1, withPayload: false }
+        const { messageIds } = await second.run(({ retention }) => retention.ended(request))
+        expect(messageIds).toEqual(['msg_00001'])
+      })
     })
 
     it.skipIf(database.name === 'sqlite')('wait for the health that another is about to write', async () => {

@@ -22,7 +22,9 @@ export function createReplayWalk(deps: Pick<Deps, 'runtime' | 'filters' | 'sched
     const hears = (row: PublishedRow, data: () => unknown) => receives(deps.filters, endpoint, row, data)
     const unfiltered = { ...endpoint, filter: null }
     const likely = rows.filter((row) => receives(deps.filters, unfiltered, row, () => null))
-    const withPayload = new Set(await messages.withPayload(likely.map(({ id }) => id)))
+    // Retention may be removing them: what it leaves, it leaves to the end of this transaction.
+    const ids = likely.map(({ id }) => id)
+    const withPayload = new Set(await messages.withPayload(ids, { keep: true }))
     const there = likely.filter(({ id }) => withPayload.has(id))
     const expunged = likely.length - there.length
     if (endpoint.filter === null) return { found: there, expunged }

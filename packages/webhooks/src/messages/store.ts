@@ -32,8 +32,8 @@ export interface MessageStore {
   get(tenantId: string, id: string): Promise<StoredMessage | null>
   /** For the delivery engine: of any tenant; ids that do not exist are left out. */
   byIds(ids: readonly string[]): Promise<SentMessage[]>
-  /** Which of them still have a payload. */
-  withPayload(ids: readonly string[]): Promise<string[]>
+  /** Which of them still have a payload. With `keep`, it stays until the transaction ends; messages come before deliveries. */
+  withPayload(ids: readonly string[], options?: { keep?: boolean }): Promise<string[]>
   /** In the order of their times and ids, without locks. */
   published(query: PublishedQuery, slice: { limit: number; after: PublishedPlace | null }): Promise<PublishedRow[]>
   /** Counts no further than the limit. */

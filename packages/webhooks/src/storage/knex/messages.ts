@@ -56,10 +56,10 @@ export function knexMessages(db: Knex, prefix: string): MessageStore {
     insert: (messages) => table.insert(messages),
     get: (tenantId, id) => table.find({ tenantId, id }),
     byIds: (ids) => sent.among('id', ids),
-    async withPayload(ids) {
+    async withPayload(ids, { keep = false } = {}) {
       if (ids.length === 0) return []
-      const some = table.query((query) => whereAmong(query, 'id', ids).whereNotNull('body'))
-      const found: { id: string }[] = await some.select('id')
+      const some = table.query((query) => whereAmong(query, 'id', ids).whereNotNull('body').select('id'))
+      const found: { id: string }[] = await (keep && !sqlite ? some.orderBy('id').forShare() : some)
       return found.map((row) => row.id)
     },
     published: (query, { limit, after }) =>
