@@ -6,6 +6,7 @@ import { knexStorage, migrate, migrations } from '@org/webhooks/knex'
 import { storageContract } from '@org/webhooks/testing'
 import type { Knex } from 'knex'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { cancelWaiting } from '../src/deliveries/cancel.js'
 import type { StoredDelivery } from '../src/deliveries/schema.js'
 import { addDeliveries, claim, delivery, endpoint, idsOf, message } from '../src/testing/fixtures.js'
 import { deliveriesOf, jobsWorld, seedMessages } from './jobs-world.js'
@@ -136,6 +137,25 @@ for (const database of await testDatabases()) {
         expect(idsOf(await claim(second, { ordered: new Set(['ep_1']) }))).toEqual(['del_3'])
       })
       expect(idsOf(await claim(second, { ordered: new Set(['ep_1']) }))).toEqual(['del_1'])
+    })
+
+    it.skipIf(database.name === 'sqlite')('coalesce also what another is fanning out', async () => {
+      const { knex, storage, second } = await opened()
+      const earlier = message({ coalesceKey: 'c', fanOutAfter: '' })
+      await storage.run(({ messages }) => messages.insert([earlier]))
+      let coalesced: Promise<unknown> = Promise.resolve()
+      await storage.run(async ({ messages, deliveries }) => {
+        expect(await messages.toFanOut(1)).toEqual([earlier])
+        coalesced = second.run(async (stores) => {
+          await stores.messages.stopFanOut(message({ id: 'msg_2', coalesceKey: 'c' }))
+          return cancelWaiting(stores, { tenantId: 't1', coalesceKey: 'c' }, 80)
+        })
+        await waitsFor(knex, 'webhooks_messages')
+        await deliveries.insert([delivery({ coalesceKey: 'c' })])
+        await messages.update(earlier.id, { fanOutAfter: 'ep_1' })
+      })
+      expect(await coalesced).toBe(1)
+      expect((await storage.read(({ messages }) => messages.get('t1', earlier.id)))?.fanOutAfter).toBe(null)
     })
 
     it.skipIf(database.name === 'sqlite')('replay nothing that another is removing', async () => {

@@ -45,7 +45,11 @@ export const messageCases: readonly ContractCase<WebhooksStorage>[] = [
     await storage.run(({ messages }) => messages.insert([...rows].reverse()))
     await storage.run(async ({ messages }) => {
       const next = async (limit: number) => (await messages.toFanOut(limit)).map(({ id }) => id)
-      const waits = () => Promise.all(['t1', 't2', 't3'].map((tenantId) => messages.anyToFanOut(tenantId)))
+      const waits = async () => [
+        await messages.anyToFanOut('t1'),
+        await messages.anyToFanOut('t2'),
+        await messages.anyToFanOut('t3'),
+      ]
       assert.deepEqual(await messages.toFanOut(9), [rows[1], rows[3]])
       assert.deepEqual(await next(1), ['msg_2'])
       assert.deepEqual(await waits(), [true, true, false])
