@@ -236,6 +236,33 @@ for (const { name, missing, open } of await testStorages()) {
       await close()
     })
 
+    it('that keeps an order is sent what takes the place of another when the attempt under way has ended', async () => {
+      const { storage, second, close } = await open()
+      const { webhooks } = world({ storage })
+      const { webhooks: other } = world({ storage: second() })
+      const sent: string[] = []
+      let release = () => {}
+      const target = await receiver(({ body }, _, response) => {
+        const { keyId } = (JSON.parse(body) as { data: { keyId: string } }).data
+        sent.push(keyId)
+        if (keyId === 'old') release = () => response.writeHead(500).end()
+        else response.end()
+      })
+      await webhooks.endpoints.create(scope, { url: target.url, ordering: 'key' })
+      const keys = { orderingKey: 'a', coalesceKey: 'c' }
+      const publish = (keyId: string) => webhooks.publish({ ...keyCreated, ...keys, data: { keyId } })
+      await publish('old')
+      const draining = webhooks.drain()
+      await expect.poll(() => sent).toEqual(['old'])
+      await publish('new')
+      expect(await other.drain()).toMatchObject({ delivered: 0 })
+      release()
+      await draining
+      await other.drain()
+      expect(sent).toEqual(['old', 'new'])
+      await close()
+    })
+
     it('that keeps an order gets a batch in the order it was given, whatever keys its messages have', async () => {
       const { storage, close } = await open()
       const { webhooks } = world({ storage })
