@@ -45,14 +45,14 @@ export const deliveries: Migration = {
     await table.up(knex, prefix)
     const name = `${prefix}deliveries`
     const dialect = dialectOf(knex)
-    if (dialect === 'mysql') await orderedOnMysql(knex, name)
+    if (dialect === 'mysql') await generatedOnMysql(knex, name)
     await knex.schema.alterTable(name, (builder) => {
       const index = (columns: string[], suffix: string, condition: string) =>
         builder.index(columns, `${name}_${suffix}`, { predicate: knex.queryBuilder().whereRaw(condition) })
       if (dialect === 'mysql') {
         builder.index(['status', 'endpoint_id', 'due_at', 'id'], `${name}_due`)
         builder.index(['lane', 'order_key', 'place'], `${name}_ordered`)
-        builder.index(['tenant_id', 'coalesce_key', 'status'], `${name}_coalesce`)
+        builder.index(['tenant_id', 'coalescing'], `${name}_coalesce`)
       } else {
         const beside = "status = 'pending' and order_key is null and position > 0"
         index(['endpoint_id', 'due_at', 'id'], 'due', "status = 'pending'")
@@ -69,15 +69,16 @@ const coalesced = "coalesce_key is not null and status in ('pending', 'held')"
 const inOrder = "order_key is not null and status in ('pending', 'held')"
 
 /**
- * Without predicates, two columns keep the index of orders as small: they are null for most rows, and so never change.
- * What has no key stands there by when it is due.
+ * Without predicates, columns that are null for most rows, and so never change, keep the indexes of orders and of coalescing
+ * as small. What has no key stands in that of the orders by when it is due.
  */
-async function orderedOnMysql(knex: Knex, name: string): Promise<void> {
+async function generatedOnMysql(knex: Knex, name: string): Promise<void> {
   const lane = `case when status in ('pending', 'held') and (order_key is not null or position > 0) then endpoint_id end`
   const place = 'case when order_key is not null then position when position > 0 then due_at end'
   await knex.raw(
     `alter table ?? add lane varchar(64) collate utf8mb4_bin generated always as (${lane}) stored,
-     add place bigint generated always as (${place}) stored`,
+     add place bigint generated always as (${place}) stored,
+     add coalescing varchar(128) collate utf8mb4_bin generated always as (case when ${coalesced} then coalesce_key end) stored`,
     [name],
   )
 }

@@ -102,6 +102,7 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
         // MariaDB would rather go through all that the tenant has pending.
         if (dialectOf(db) === 'mysql' && 'coalesceKey' in of) {
           query.from(db.raw('?? force index (??)', [table.name, `${table.name}_coalesce`]))
+          query.where('coalescing', of.coalesceKey)
         }
         return dialectOf(db) === 'sqlite' ? query : query.forUpdate()
       }),
