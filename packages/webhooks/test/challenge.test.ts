@@ -28,7 +28,35 @@ for (const { name, missing, open } of await testStorages()) {
 
       const moved = await webhooks.endpoints.update(scope, id, { url: `${target.url}/elsewhere` })
       expect(moved).toMatchObject({ enabled: false, disabledReason: 'unverified' })
-      expect(events.map(({ type }) => type)).toEqual(['endpoint.created', 'endpoint.enabled', 'endpoint.updated'])
+      const told = events.map(({ type }) => type)
+      expect(told).toEqual(['endpoint.created', 'endpoint.enabled', 'endpoint.updated', 'endpoint.disabled'])
+      await close()
+    })
+
+    it('stays disabled if somebody disabled it, before or after its URL was changed', async () => {
+      const { storage, close } = await open()
+      const { webhooks, events } = world({ storage, challenge: true })
+      const target = await receiver(echoing)
+      for (const disabledFirst of [true, false]) {
+        const { id } = await webhooks.endpoints.create(scope, { url: target.url })
+        await webhooks.endpoints.verify(scope, id)
+        await webhooks.publish(keyCreated)
+        const disable = () => webhooks.endpoints.disable(scope, id)
+        if (disabledFirst) await disable()
+        const moved = await webhooks.endpoints.update(scope, id, { url: `${target.url}/elsewhere` })
+        expect(moved).toMatchObject({ enabled: false, unverified: true })
+        if (!disabledFirst) await disable()
+        expect(await webhooks.drain()).toMatchObject({ held: 1 })
+        const byHand = { enabled: false, disabledReason: 'manual' }
+        expect(await webhooks.endpoints.get(scope, id)).toMatchObject({ ...byHand, unverified: true })
+        await expect(webhooks.endpoints.enable(scope, id)).rejects.toMatchObject({ code: 'endpoint_unverified' })
+        expect(await webhooks.endpoints.verify(scope, id)).toMatchObject({ ...byHand, unverified: false })
+        expect(await webhooks.drain()).toMatchObject({ delivered: 0 })
+        expect(events.at(-1)).toMatchObject({ type: 'endpoint.updated', after: byHand })
+        expect(await webhooks.endpoints.enable(scope, id)).toMatchObject({ enabled: true, disabledReason: null })
+        expect(await webhooks.drain()).toMatchObject({ delivered: 1 })
+        await webhooks.endpoints.delete(scope, id)
+      }
       await close()
     })
   })

@@ -34,6 +34,7 @@ for (const { name, missing, open } of await testStorages()) {
         headerNames: [],
         enabled: true,
         disabledReason: null,
+        unverified: false,
         signing: 'hmac-sha256',
         publicKey: null,
         extraSignature: null,

@@ -72,6 +72,7 @@ for (const target of httpTargets()) {
         headerNames: [],
         enabled: true,
         disabledReason: null,
+        unverified: false,
         signing: 'hmac-sha256',
         publicKey: null,
         extraSignature: null,

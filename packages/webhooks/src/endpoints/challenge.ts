@@ -12,7 +12,8 @@ import type { Endpoint, StoredEndpoint } from './schema.js'
 export interface Challenges {
   /**
    * Sends a signed `webhook.challenge` and enables the endpoint if the answer is a 2xx with `{ "challenge": … }`, the one
-   * that stands in `data`. For hosts that ask for it (`challenge: true`). Nothing is retried: call it again.
+   * that stands in `data`; one that somebody disabled stays disabled, and can be enabled from then on. For hosts that ask
+   * for it (`challenge: true`). Nothing is retried: call it again.
    *
    * @throws ProblemError `not_found`; `challenge_failed` with what came instead.
    */
@@ -50,15 +51,19 @@ export function createChallenges(deps: Deps): Challenges {
       checkId(id)
       const asked = await storage.read(({ endpoints }) => endpoints.get(tenantId, id), tx)
       if (!asked) throw coreErrors.not_found()
-      if (asked.disabledReason !== 'unverified') return publicPart(asked)
+      if (!asked.unverified) return publicPart(asked)
       const wrong = await ask(asked)
       if (wrong !== null) throw webhooksErrors.challenge_failed({ detail: wrong })
       return storage.run(async (stores, joined) => {
         const found = await stores.endpoints.lock(tenantId, id)
         if (!found) throw coreErrors.not_found()
         if (found.url !== asked.url) throw webhooksErrors.challenge_failed({ detail: 'The URL was changed meanwhile.' })
-        if (found.disabledReason !== 'unverified') return publicPart(found)
-        const patch = { enabled: true, disabledReason: null }
+        if (!found.unverified) return publicPart(found)
+        const verified = { unverified: false }
+        if (found.disabledReason !== 'unverified') {
+          return saveEndpoint(deps, scope, 'endpoint.updated', found, verified, stores, joined)
+        }
+        const patch = { ...verified, enabled: true, disabledReason: null }
         await stores.deliveries.releaseHeld(id, clock.now())
         return saveEndpoint(deps, scope, 'endpoint.enabled', found, patch, stores, joined)
       }, tx)

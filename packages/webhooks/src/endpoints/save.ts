@@ -8,11 +8,11 @@ import { signingOf } from './secrets.js'
 
 export type EndpointEvent = keyof typeof webhooksEvents & `endpoint.${string}`
 
-/** Writes `patch` over a locked endpoint, and says so in the same transaction. */
+/** Writes `patch` over a locked endpoint, and says so in the same transaction: all that it is. */
 export async function saveEndpoint(
   deps: Pick<Deps, 'runtime' | 'emit'>,
   scope: Scope,
-  type: EndpointEvent,
+  types: EndpointEvent | readonly EndpointEvent[],
   found: StoredEndpoint,
   patch: Partial<StoredEndpoint>,
   { endpoints }: WebhooksStores,
@@ -22,7 +22,7 @@ export async function saveEndpoint(
   await endpoints.update(found.id, stamped)
   const after = publicPart({ ...found, ...stamped })
   const seen = { before: EndpointView.parse(publicPart(found)), after: EndpointView.parse(after) }
-  await deps.emit(scope, { type, ...about(after), ...seen }, tx)
+  for (const type of [types].flat()) await deps.emit(scope, { type, ...about(after), ...seen }, tx)
   return after
 }
 

@@ -72,6 +72,8 @@ export const Endpoint = z.object({
   headerNames: z.array(z.string()),
   enabled: z.boolean(),
   disabledReason: DisabledReason.nullable(),
+  /** Whether its URL has yet to answer a challenge, without which it cannot be enabled. */
+  unverified: z.boolean(),
   signing: z.enum(['hmac-sha256', 'ed25519']),
   /** What an Ed25519 signature is verified with (`whpk_…`); null for HMAC. */
   publicKey: z.string().nullable(),

@@ -44,7 +44,7 @@ export interface Endpoints {
   enable(scope: Scope, id: string): Promise<Endpoint>
   /**
    * Stops sending. What is published meanwhile is held and sent when the endpoint is enabled again. Changes nothing if
-   * it is disabled. @throws ProblemError `not_found`.
+   * it is disabled, but that one which has yet to answer a challenge stays disabled when it has. @throws ProblemError `not_found`.
    */
   disable(scope: Scope, id: string): Promise<Endpoint>
   /**
@@ -65,7 +65,7 @@ export interface Endpoints {
 export function createEndpoints(deps: Deps): Endpoints {
   const { storage, runtime, emit, eventTypes, guard, vault, wake } = deps
   const { clock, random, id: makeId } = runtime
-  type Save = (type: EndpointEvent, patch: Partial<StoredEndpoint>) => Promise<Endpoint>
+  type Save = (types: EndpointEvent | readonly EndpointEvent[], patch: Partial<StoredEndpoint>) => Promise<Endpoint>
 
   /** Locks the endpoint and hands `work` what changes it. */
   async function change<Answer>(
@@ -76,7 +76,7 @@ export function createEndpoints(deps: Deps): Endpoints {
     return storage.run(async (stores, tx) => {
       const found = await stores.endpoints.lock(scope.tenantId, id)
       if (!found) throw coreErrors.not_found()
-      const save: Save = (type, patch) => saveEndpoint(deps, scope, type, found, patch, stores, tx)
+      const save: Save = (types, patch) => saveEndpoint(deps, scope, types, found, patch, stores, tx)
       return work(found, save, stores, tx)
     }, scope.tx)
   }
@@ -102,6 +102,7 @@ export function createEndpoints(deps: Deps): Endpoints {
         headers: mergeHeaders({}, headers, owner, vault),
         enabled: !deps.challenge,
         disabledReason: deps.challenge ? 'unverified' : null,
+        unverified: deps.challenge,
         secrets: [stored],
         extraSignature: sealExtra(extraSignature, owner),
         createdAt: now,
@@ -143,12 +144,11 @@ export function createEndpoints(deps: Deps): Endpoints {
       if (url !== undefined) patch.url = checkEndpointUrl(url, guard)
       return change(scope, id, async (found, save, { deliveries }) => {
         if (found.ordering === null && (patch.ordering ?? null) !== null) await deliveries.standBeside(id)
-        if (deps.challenge && patch.url !== undefined && patch.url !== found.url) {
-          Object.assign(patch, { enabled: false, disabledReason: 'unverified' })
-        }
+        const isMoved = deps.challenge && patch.url !== undefined && patch.url !== found.url
+        if (isMoved) Object.assign(patch, movedAway(found))
         if (headers !== undefined) patch.headers = mergeHeaders(found.headers, headers, found, vault)
         if (extraSignature !== undefined) patch.extraSignature = sealExtra(extraSignature, found)
-        return save('endpoint.updated', patch)
+        return save(isMoved && found.enabled ? ['endpoint.updated', 'endpoint.disabled'] : 'endpoint.updated', patch)
       })
     },
 
@@ -168,7 +168,7 @@ export function createEndpoints(deps: Deps): Endpoints {
       checkId(id)
       const endpoint = await change(scope, id, async (found, save, { deliveries, endpoints }) => {
         if (found.enabled) return publicPart(found)
-        if (found.disabledReason === 'unverified') {
+        if (found.unverified) {
           throw webhooksErrors.endpoint_unverified({ detail: 'Verify it first: it must answer a challenge.' })
         }
         const { tenantId: _, ...fresh } = healthy(found)
@@ -185,7 +185,7 @@ export function createEndpoints(deps: Deps): Endpoints {
       checkScope(scope)
       checkId(id)
       return change(scope, id, async (found, save) => {
-        if (!found.enabled) return publicPart(found)
+        if (!found.enabled && found.disabledReason !== 'unverified') return publicPart(found)
         return save('endpoint.disabled', { enabled: false, disabledReason: 'manual' })
       })
     },
@@ -203,6 +203,15 @@ export function createEndpoints(deps: Deps): Endpoints {
     },
 
     sendTest: createSendTest(deps),
+  }
+}
+
+/** What a URL that has yet to answer its challenge makes of an endpoint. What somebody disabled stays so by their word. */
+function movedAway({ disabledReason }: StoredEndpoint): Partial<StoredEndpoint> {
+  return {
+    enabled: false,
+    disabledReason: disabledReason === 'manual' ? 'manual' : 'unverified',
+    unverified: true,
   }
 }
 

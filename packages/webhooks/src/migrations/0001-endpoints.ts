@@ -12,6 +12,7 @@ export const endpoints = createTable('0001-endpoints', 'endpoints', (column, tab
   column.json('headers')
   column.flag('enabled')
   column.id('disabled_reason', 16).nullable()
+  column.flag('unverified')
   column.json('secrets')
   column.json('extra_signature').nullable()
   column.json('retry_schedule_ms').nullable()

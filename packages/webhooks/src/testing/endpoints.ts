@@ -21,7 +21,12 @@ export const endpointCases: readonly ContractCase<WebhooksStorage>[] = [
       const [subscriber, ...rest] = await endpoints.subscribers('t1', { limit: 9, after: null })
       assert.deepEqual([subscriber?.id, subscriber?.eventTypes, subscriber?.channels], ['ep_1', ['key.*'], ['eu']])
       assert.deepEqual(rest, [])
-      const patch = { enabled: false, disabledReason: 'gone', secrets: [{ value: 'whsec_b', expiresAt: 7 }] } as const
+      const patch = {
+        enabled: false,
+        disabledReason: 'gone',
+        unverified: true,
+        secrets: [{ value: 'whsec_b', expiresAt: 7 }],
+      } as const
       await endpoints.update('ep_1', { ...patch, secrets: [...patch.secrets] })
       assert.deepEqual(await endpoints.get('t1', 'ep_1'), { ...row, ...patch })
       await endpoints.remove('ep_1')

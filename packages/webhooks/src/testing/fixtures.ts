@@ -43,6 +43,7 @@ export function endpoint(row: Partial<StoredEndpoint> = {}): StoredEndpoint {
     headers: {},
     enabled: true,
     disabledReason: null,
+    unverified: false,
     secrets: [{ value: 'whsec_a', expiresAt: null }],
     extraSignature: null,
     retryScheduleMs: null,

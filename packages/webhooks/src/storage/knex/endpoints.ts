@@ -36,6 +36,7 @@ const columns = fieldsOf<StoredEndpoint>({
   headers: json<Record<string, string>>(),
   enabled: flag,
   disabledReason: nullable(oneOf<DisabledReason>()),
+  unverified: flag,
   secrets: json<SigningSecret[]>(),
   extraSignature: nullable(json<NonNullable<StoredEndpoint['extraSignature']>>()),
   timeoutMs: nullable(integer),
