@@ -24,7 +24,7 @@ const table = createTable('0003-deliveries', 'deliveries', (column, table, named
   column.bigint('ended_at').nullable()
   table.index(['tenant_id', 'status', 'id'], named('set_aside'), {
     predicate: where("status in ('dead_letter', 'held')"),
-  }) // dead letters
+  }) // dead letters, and what is held, of a tenant
   table.index(['tenant_id', 'id'], named('tenant')) // list
   table.index(['endpoint_id', 'id'], named('endpoint')) // list of one endpoint; release, cancel, recover
   table.index(['message_id'], named('message')) // list of one message; cancel
@@ -38,6 +38,9 @@ const table = createTable('0003-deliveries', 'deliveries', (column, table, named
  *
  * A claim changes no indexed column. PostgreSQL then writes no index at all (heap-only tuples), if the page has room for
  * the row's next version, which it leaves when told to.
+ *
+ * What an endpoint has set aside is listed, counted and released by an index of its own; on MySQL and MariaDB that over
+ * due deliveries, which has all statuses there, serves.
  */
 export const deliveries: Migration = {
   ...table,
@@ -59,6 +62,7 @@ export const deliveries: Migration = {
         index(['endpoint_id', 'order_key', 'position', 'id'], 'ordered', inOrder) // who comes before
         index(['endpoint_id', 'due_at', 'id'], 'beside', beside) // beside the orders of other keys
         index(['tenant_id', 'coalesce_key'], 'coalesce', coalesced) // what a message takes the place of
+        index(['endpoint_id', 'status', 'id'], 'endpoint_set_aside', "status in ('dead_letter', 'held')")
       }
     })
     if (dialect === 'postgres') await knex.raw('alter table ?? set (fillfactor = 50)', [name])

@@ -22,19 +22,3 @@ export const stats: Migration = {
     if (dialectOf(knex) === 'postgres') await knex.raw('alter table ?? set (fillfactor = 50)', [`${prefix}stats`])
   },
 }
-
-/**
- * What an endpoint has set aside: counted, and released. MySQL and MariaDB have the index over due deliveries for all
- * statuses anyway, which serves.
- */
-export const setAside: Migration = {
-  name: '0007-stats-set-aside',
-  up: (knex, prefix) =>
-    dialectOf(knex) === 'mysql'
-      ? Promise.resolve()
-      : knex.schema.alterTable(`${prefix}deliveries`, (table) => {
-          table.index(['endpoint_id', 'status'], `${prefix}deliveries_endpoint_set_aside`, {
-            predicate: knex.queryBuilder().whereRaw("status in ('dead_letter', 'held')"),
-          })
-        }),
-}

@@ -5,7 +5,7 @@ import { deliveries } from './0003-deliveries.js'
 import { attempts } from './0004-attempts.js'
 import { health } from './0005-health.js'
 import { jobs } from './0006-jobs.js'
-import { setAside, stats } from './0007-stats.js'
+import { stats } from './0007-stats.js'
 
 /** Goes before every table name unless the host says otherwise. */
 export const defaultPrefix = 'webhooks_'
@@ -20,5 +20,4 @@ export const migrations: readonly Migration[] = [
   health,
   jobs,
   stats,
-  setAside,
 ]
