@@ -82,7 +82,8 @@ export const webhooksEvents = {
     examples: [exampleDelivery],
   }),
   'job.started': job.meta({
-    description: 'Somebody had many deliveries sent again: recovered, replayed or redriven.',
+    description:
+      'Somebody had many deliveries sent: recovered, replayed, redriven, or released by enabling an endpoint.',
     examples: [{ ...exampleJob, processed: 0, affected: 0, skipped: 0 }],
   }),
   'job.completed': job.meta({ description: 'A job has looked at all of its rows.', examples: [exampleJob] }),

@@ -1,4 +1,5 @@
 /** An endpoint that must prove that it is wanted. */
+import { memoryDatabase, memoryStorage } from '@org/webhooks'
 import { describe, expect, it } from 'vitest'
 import { type Answer, receiver } from './receiver.js'
 import { testStorages } from './storages.js'
@@ -63,6 +64,28 @@ for (const { name, missing, open } of await testStorages()) {
 }
 
 describe('a challenge', () => {
+  it('is not sent from within a transaction', async () => {
+    const database = memoryDatabase()
+    const { webhooks } = world({ challenge: true, storage: memoryStorage({ database }) })
+    const target = await receiver(echoing)
+    const { id } = await webhooks.endpoints.create(scope, { url: target.url })
+    const verifying = database.transaction((tx) => webhooks.endpoints.verify({ ...scope, tx }, id))
+    await expect(verifying).rejects.toMatchObject({ code: 'setup_error', detail: expect.stringContaining('`tx`') })
+    expect(target.received).toEqual([])
+  })
+
+  it('wakes a worker for what was held', async () => {
+    const { webhooks } = world({ challenge: true })
+    const target = await receiver(echoing)
+    const { id } = await webhooks.endpoints.create(scope, { url: target.url })
+    await webhooks.publish(keyCreated)
+    await webhooks.drain()
+    const worker = webhooks.startWorker({ pollMs: 60_000 })
+    await webhooks.endpoints.verify(scope, id)
+    await expect.poll(() => target.received.length).toBe(2)
+    await worker.stop()
+  })
+
   it.each<[string, Answer]>([
     ['another answer', (_, __, response) => response.end('{"challenge":"mine"}')],
     ['no JSON', (_, __, response) => response.end('ok')],

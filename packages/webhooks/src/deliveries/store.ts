@@ -107,8 +107,11 @@ export interface DeliveryStore {
 
   /** Gives what an endpoint has yet to send, or may send again, without a key the `position` that says so. */
   standBeside(endpointId: string): Promise<void>
-  /** Makes what an endpoint's disabling held up due again. */
-  releaseHeld(endpointId: string, now: number): Promise<void>
+  /**
+   * Makes due again what an endpoint's disabling held up, so many at the most. Answers how many it found: fewer than
+   * that when none is left.
+   */
+  releaseHeld(endpointId: string, now: number, limit: number): Promise<number>
   /** Cancels what an endpoint has pending or held; what is being sent keeps its lease, so that it can be finished. */
   cancelAll(endpointId: string, now: number): Promise<void>
 

@@ -6,6 +6,7 @@ import type { Deps } from '../deps.js'
 import { webhooksErrors } from '../errors.js'
 import { challengeType } from '../event-types/catalog.js'
 import { createDrafting } from '../messages/draft.js'
+import { enableEndpoint } from './enabling.js'
 import { publicPart, saveEndpoint } from './save.js'
 import type { Endpoint, StoredEndpoint } from './schema.js'
 
@@ -15,13 +16,14 @@ export interface Challenges {
    * that stands in `data`; one that somebody disabled stays disabled, and can be enabled from then on. For hosts that ask
    * for it (`challenge: true`). Nothing is retried: call it again.
    *
-   * @throws ProblemError `not_found`; `challenge_failed` with what came instead.
+   * @throws ProblemError `not_found`; `challenge_failed` with what came instead; `setup_error` for a scope with `tx`, which
+   *   would be open while the network is waited for.
    */
   verify(scope: Scope, id: string): Promise<Endpoint>
 }
 
 export function createChallenges(deps: Deps): Challenges {
-  const { storage, runtime, network, guard } = deps
+  const { storage, runtime, network, guard, wake } = deps
   const { clock, random } = runtime
   const { messageOf } = createDrafting(deps)
   const outgoing = createOutgoing({ vault: deps.vault, hooks: {}, runtime })
@@ -49,27 +51,27 @@ export function createChallenges(deps: Deps): Challenges {
     async verify(scope, id) {
       const { tenantId, tx } = checkScope(scope)
       checkId(id)
-      const asked = await storage.read(({ endpoints }) => endpoints.get(tenantId, id), tx)
+      if (tx !== undefined) throw coreErrors.setup_error({ detail: noTransaction })
+      const asked = await storage.read(({ endpoints }) => endpoints.get(tenantId, id))
       if (!asked) throw coreErrors.not_found()
       if (!asked.unverified) return publicPart(asked)
       const wrong = await ask(asked)
       if (wrong !== null) throw webhooksErrors.challenge_failed({ detail: wrong })
-      return storage.run(async (stores, joined) => {
+      const verified = await storage.run(async (stores, own) => {
         const found = await stores.endpoints.lock(tenantId, id)
         if (!found) throw coreErrors.not_found()
         if (found.url !== asked.url) throw webhooksErrors.challenge_failed({ detail: 'The URL was changed meanwhile.' })
         if (!found.unverified) return publicPart(found)
-        const verified = { unverified: false }
-        if (found.disabledReason !== 'unverified') {
-          return saveEndpoint(deps, scope, 'endpoint.updated', found, verified, stores, joined)
-        }
-        const patch = { ...verified, enabled: true, disabledReason: null }
-        await stores.deliveries.releaseHeld(id, clock.now())
-        return saveEndpoint(deps, scope, 'endpoint.enabled', found, patch, stores, joined)
-      }, tx)
+        if (found.disabledReason === 'unverified') return enableEndpoint(deps, scope, found, stores, own)
+        return saveEndpoint(deps, scope, 'endpoint.updated', found, { unverified: false }, stores, own)
+      })
+      wake([id])
+      return verified
     },
   }
 }
+
+const noTransaction = '`endpoints.verify` waits for the network: call it without `tx`, outside of your transaction.'
 
 function echoOf(body: string | null): unknown {
   try {

@@ -86,6 +86,7 @@ export function endpointRoutes(endpoints: Endpoints & Challenges & Stats): Route
       method: 'POST',
       path: '/endpoints/:id/enable',
       summary: 'Enable an endpoint and send what was held',
+      description: 'More than 500 are sent by a worker part by part: see the job of the kind `release`.',
       can: ['update', 'webhooks'],
       params: IdParams,
       response: EndpointView,

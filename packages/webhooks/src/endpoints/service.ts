@@ -3,7 +3,7 @@ import { checkId, checkScope, coreErrors, type Page, PageQuery, paginate, parse,
 import type { Deps } from '../deps.js'
 import { webhooksErrors } from '../errors.js'
 import type { WebhooksStores } from '../storage/port.js'
-import { healthy } from './health.js'
+import { enableEndpoint } from './enabling.js'
 import { about, type EndpointEvent, publicPart, saveEndpoint } from './save.js'
 import {
   CreateEndpoint,
@@ -37,7 +37,8 @@ export interface Endpoints {
   /** Its pending and held deliveries are canceled; the log stays. @throws ProblemError `not_found`. */
   delete(scope: Scope, id: string): Promise<void>
   /**
-   * Sends what was held while it was disabled. Changes nothing if it is enabled.
+   * Sends what was held while it was disabled: 500 in this transaction, and what is more by a worker, as a job of the kind
+   * `release`. Changes nothing if it is enabled.
    *
    * @throws ProblemError `not_found`; `endpoint_unverified` if it has yet to answer a challenge.
    */
@@ -166,16 +167,12 @@ export function createEndpoints(deps: Deps): Endpoints {
     async enable(scope, id) {
       checkScope(scope)
       checkId(id)
-      const endpoint = await change(scope, id, async (found, save, { deliveries, endpoints }) => {
+      const endpoint = await change(scope, id, async (found, _, stores, tx) => {
         if (found.enabled) return publicPart(found)
         if (found.unverified) {
           throw webhooksErrors.endpoint_unverified({ detail: 'Verify it first: it must answer a challenge.' })
         }
-        const { tenantId: _, ...fresh } = healthy(found)
-        await endpoints.awaitHealth([id])
-        await endpoints.updateHealth([fresh])
-        await deliveries.releaseHeld(id, clock.now())
-        return save('endpoint.enabled', { enabled: true, disabledReason: null })
+        return enableEndpoint(deps, scope, found, stores, tx)
       })
       wake([id])
       return endpoint

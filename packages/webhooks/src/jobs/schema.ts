@@ -6,8 +6,9 @@ import { DeliveryFilter } from '../deliveries/schema.js'
  * - `recover`: what failed of an endpoint is sent again
  * - `replay`: all that an endpoint subscribes to is sent again
  * - `redrive`: dead letters are sent again
+ * - `release`: what was held while an endpoint was disabled is sent; whoever enables one starts it, if it is much
  */
-export const JobKind = z.enum(['recover', 'replay', 'redrive'])
+export const JobKind = z.enum(['recover', 'replay', 'redrive', 'release'])
 export type JobKind = z.infer<typeof JobKind>
 
 export const JobStatus = z.enum(['running', 'done', 'canceled', 'failed'])

@@ -1,17 +1,10 @@
 /** Many deliveries sent again: asked for here, done by workers. */
-import { checkId, checkScope, coreErrors, type Page, paginate, parse, type Scope, type Tx } from '@org/core'
+import { checkId, checkScope, coreErrors, type Page, paginate, parse, type Scope } from '@org/core'
 import type { Deps } from '../deps.js'
 import { webhooksErrors } from '../errors.js'
-import {
-  Job,
-  type JobKind,
-  type JobParams,
-  JobQuery,
-  RecoverRequest,
-  RedriveRequest,
-  type StoredJob,
-} from './schema.js'
-import { type JobEvent, tellOfJob } from './tell.js'
+import { Job, type JobKind, type JobParams, JobQuery, RecoverRequest, RedriveRequest } from './schema.js'
+import { maxCounted, startJob } from './start.js'
+import { tellOfJob } from './tell.js'
 import type { Walk } from './walk.js'
 
 /** What `webhooks.jobs` has. */
@@ -57,15 +50,11 @@ export interface Redriving {
   redriveAll(scope: Scope, request?: RedriveRequest): Promise<Job>
 }
 
-/** No more rows than that are counted beforehand. */
-const maxCounted = 100_000
-
 type JobDeps = Pick<Deps, 'storage' | 'runtime' | 'emit' | 'eventTypes' | 'wake'>
 
 export function createJobs(deps: JobDeps, walks: Record<JobKind, Walk>): Jobs & Recovery & Redriving {
   const { storage, runtime, emit, eventTypes, wake } = deps
-  const { clock, id: makeId } = runtime
-  const tell = (scope: Scope, type: JobEvent, job: StoredJob, tx: Tx) => tellOfJob(emit, scope, type, job, tx)
+  const { clock } = runtime
 
   async function start(
     { tenantId, tx, ...scope }: Scope,
@@ -78,30 +67,11 @@ export function createJobs(deps: JobDeps, walks: Record<JobKind, Walk>): Jobs & 
         if (!endpoint) throw coreErrors.not_found()
         if (!endpoint.enabled) throw webhooksErrors.endpoint_disabled({ detail: 'Enable it before you send to it.' })
       }
-      const errand = { kind, tenantId, endpointId, params: { since, until, eventTypes: types }, reached: null }
-      const upTo = await walks[kind].end(stores, { ...errand, upTo: null })
-      const count = await walks[kind].count(stores, { ...errand, upTo }, maxCounted + 1)
-      const now = clock.now()
-      const made: StoredJob = {
-        ...errand,
-        id: makeId('job'),
-        status: 'running',
-        upTo,
-        processed: 0,
-        affected: 0,
-        skipped: 0,
-        total: count > maxCounted ? null : count,
-        error: null,
-        leaseToken: null,
-        leaseUntil: null,
-        turnAt: now,
-        createdAt: now,
-        updatedAt: now,
-        endedAt: null,
-      }
-      await stores.jobs.insert(made)
-      await tell({ ...scope, tenantId }, 'job.started', made, joined)
-      return made
+      const errand = { kind, endpointId, params: { since, until, eventTypes: types } }
+      const walk = { ...errand, tenantId, reached: null }
+      const upTo = await walks[kind].end(stores, { ...walk, upTo: null })
+      const count = await walks[kind].count(stores, { ...walk, upTo }, maxCounted + 1)
+      return startJob(deps, { ...scope, tenantId }, { ...errand, upTo }, count, stores, joined)
     }, tx)
     wake()
     return Job.parse(job)
@@ -156,7 +126,7 @@ export function createJobs(deps: JobDeps, walks: Record<JobKind, Walk>): Jobs & 
         const patch = { status: 'canceled', updatedAt: now, endedAt: now, leaseToken: null, leaseUntil: null } as const
         await jobs.update(id, patch)
         const canceled = { ...found, ...patch }
-        await tell(scope, 'job.canceled', canceled, tx)
+        await tellOfJob(emit, scope, 'job.canceled', canceled, tx)
         return Job.parse(canceled)
       }, scope.tx)
     },

@@ -56,7 +56,7 @@ export const deliveryCases: readonly ContractCase<WebhooksStorage>[] = [
       delivery({ id: 'del_3', status: 'pending', leaseToken: 'lease_1' }),
       delivery({ id: 'del_4', status: 'dead_letter' }),
     )
-    await storage.run(({ deliveries }) => deliveries.releaseHeld('ep_1', 70))
+    assert.equal(await storage.run(({ deliveries }) => deliveries.releaseHeld('ep_1', 70, 9)), 1)
     const get = (id: string) => storage.read(({ deliveries }) => deliveries.get('t1', id))
     assert.deepEqual(await get('del_1'), delivery({ id: 'del_1', status: 'pending', dueAt: 70 }))
     await storage.run(({ deliveries }) => deliveries.cancelAll('ep_1', 80))
@@ -67,6 +67,21 @@ export const deliveryCases: readonly ContractCase<WebhooksStorage>[] = [
     )
     assert.deepEqual(await get('del_2'), delivery({ id: 'del_2', status: 'held', endpointId: 'ep_2' }))
     assert.deepEqual(await get('del_4'), delivery({ id: 'del_4', status: 'dead_letter' }))
+  }),
+
+  contractCase('releases the oldest of what is held, so many at a time', async ({ storage }) => {
+    const held = [4, 2, 3, 1].map((n) => delivery({ id: `del_${n}`, status: 'held', dueAt: n }))
+    await addDeliveries(storage, ...held, delivery({ id: 'del_0', status: 'held', endpointId: 'ep_2' }))
+    const left = async () => {
+      const rows = await storage.read(({ deliveries }) =>
+        deliveries.list('t1', { status: 'held' }, { limit: 9, after: null }),
+      )
+      return rows.map(({ id }) => id)
+    }
+    const release = (limit: number) => storage.run(({ deliveries }) => deliveries.releaseHeld('ep_1', 70, limit))
+    assert.deepEqual([await release(3), await left()], [3, ['del_4', 'del_0']])
+    assert.deepEqual([await release(3), await left()], [1, ['del_0']])
+    assert.equal(await release(3), 0)
   }),
 
   contractCase('walks through what was set aside, and knows where that ends', async ({ storage }) => {

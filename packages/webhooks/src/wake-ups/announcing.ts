@@ -53,9 +53,10 @@ function watchedDeliveries(deliveries: DeliveryStore, due: MadeDue): DeliverySto
       await deliveries.insert(rows)
       for (const { status, endpointId } of rows) if (status === 'pending') due.endpointIds.add(endpointId)
     },
-    async releaseHeld(endpointId, now) {
-      await deliveries.releaseHeld(endpointId, now)
-      due.endpointIds.add(endpointId)
+    async releaseHeld(endpointId, now, limit) {
+      const found = await deliveries.releaseHeld(endpointId, now, limit)
+      if (found > 0) due.endpointIds.add(endpointId)
+      return found
     },
     async update(id, patch) {
       await deliveries.update(id, patch)

@@ -54,14 +54,15 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
   const inOrder = (query: Knex.QueryBuilder, endpointId: string, orderKey: string) =>
     query.where({ [lane]: endpointId, order_key: orderKey }).whereRaw(waiting)
   const setAside = new KnexTable<SetAside>(db, `${prefix}deliveries`, setAsideColumns)
+  const lockAll = (ids: readonly string[]) =>
+    table.among('id', ids, (query) =>
+      dialectOf(db) === 'sqlite' ? query.orderBy('id') : query.orderBy('id').forUpdate(),
+    )
   return {
     insert: (deliveries) => table.insert(deliveries),
     get: (tenantId, id) => table.find({ tenantId, id }),
     lock: (tenantId, id) => table.lock({ tenantId, id }),
-    lockAll: (ids) =>
-      table.among('id', ids, (query) =>
-        dialectOf(db) === 'sqlite' ? query.orderBy('id') : query.orderBy('id').forUpdate(),
-      ),
+    lockAll,
     list: (tenantId, filter, slice) =>
       table.newestFirst(
         (query) => query.where(table.encode({ ...(filter as Partial<StoredDelivery>), tenantId })),
@@ -151,8 +152,20 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
             .whereIn('status', ['pending', 'held', 'dead_letter']),
         { position: besideOrder },
       )),
-    releaseHeld: async (endpointId, now) =>
-      void (await table.update({ endpointId, status: 'held' }, { status: 'pending', dueAt: now })),
+    async releaseHeld(endpointId, now, limit) {
+      // The oldest first, in the order of the index that there is.
+      const first = dialectOf(db) === 'mysql' ? ['due_at', 'id'] : ['id']
+      const found: { id: string }[] = await table
+        .query({ endpointId })
+        .whereRaw("status = 'held' and status in ('dead_letter', 'held')")
+        .orderBy(first)
+        .limit(limit)
+        .select('id')
+      const locked = await lockAll(found.map(({ id }) => id))
+      const ids = locked.filter(({ status }) => status === 'held').map(({ id }) => id)
+      if (ids.length > 0) await table.update((query) => whereAmong(query, 'id', ids), { status: 'pending', dueAt: now })
+      return found.length
+    },
     cancelAll: async (endpointId, now) =>
       void (await table.update(
         (query) => query.where('endpoint_id', endpointId).whereIn('status', ['pending', 'held']),

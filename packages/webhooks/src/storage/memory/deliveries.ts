@@ -165,11 +165,12 @@ export function memoryDeliveries(
           (isWaiting(row) || row.status === 'dead_letter'),
         { position: besideOrder },
       ),
-    releaseHeld: async (endpointId, now) =>
-      void table.update((row) => row.endpointId === endpointId && row.status === 'held', {
-        status: 'pending',
-        dueAt: now,
-      }),
+    releaseHeld: async (endpointId, now, limit) => {
+      const held = [...rows.values()].filter((row) => row.endpointId === endpointId && row.status === 'held')
+      const first = held.sort(byId).slice(0, limit)
+      for (const row of first) table.replace({ ...row, status: 'pending', dueAt: now })
+      return first.length
+    },
     cancelAll: async (endpointId, now) =>
       void table.update((row) => row.endpointId === endpointId && ['pending', 'held'].includes(row.status), {
         status: 'canceled',
