@@ -78,7 +78,7 @@ export const webhooksEvents = {
     examples: [exampleDelivery],
   }),
   'delivery.discarded': delivery.meta({
-    description: 'Somebody gave a dead letter up.',
+    description: 'A dead letter was given up by somebody, or what was set aside was kept for as long as it is to be.',
     examples: [exampleDelivery],
   }),
   'job.started': job.meta({

@@ -57,7 +57,10 @@ export interface WebhooksOptions<Types extends EventTypes = typeof defaultEventT
   events?: EventSink | readonly EventSink[]
   network?: NetworkOptions
   retry?: RetryOptions
-  /** How long workers keep what has ended: 90 days unless told, and statistics for 400. */
+  /**
+   * How long workers keep what has ended, 90 days unless told, and what was set aside, 180; statistics for 400. See
+   * {@link RetentionOptions}.
+   */
   retention?: RetentionOptions
   /** A queue that hands work to workers: see `bullmqDispatch`. Without it they look into the database themselves. */
   dispatch?: Dispatch

@@ -19,7 +19,7 @@ import { testStorages } from './storages.js'
 import { keyCreated, scope, world } from './world.js'
 
 const day = 86_400_000
-const nothing = { messages: 0, deliveries: 0, attempts: 0, payloads: 0, stats: 0 }
+const nothing = { messages: 0, deliveries: 0, attempts: 0, payloads: 0, discarded: 0, jobs: 0, stats: 0 }
 
 const problemOf = async (work: Promise<unknown>) => {
   const error = await work.catch((caught: unknown) => caught)
@@ -40,7 +40,8 @@ for (const { name, missing, open } of await testStorages()) {
   describe.skipIf(missing)(`retention on ${name}`, () => {
     it('removes what ended long ago, and keeps what is still to be done', async () => {
       const { storage, close } = await open()
-      const { webhooks, clock } = world({ storage, retry: { scheduleMs: [0, 200 * day] } })
+      const retention = { setAsideMs: null }
+      const { webhooks, clock } = world({ storage, retention, retry: { scheduleMs: [0, 200 * day] } })
       const target = await repeating()
       const endpoint = await webhooks.endpoints.create(scope, { url: target.url })
       const deleted = await webhooks.endpoints.create(scope, { url: target.url })
@@ -153,10 +154,92 @@ for (const { name, missing, open } of await testStorages()) {
       await close()
     })
 
+    it('gives up what was set aside for too long, and says so', async () => {
+      const { storage, close } = await open()
+      const { webhooks, clock, events, log } = world({ storage, retry: { scheduleMs: [0] } })
+      const target = await repeating()
+      const off = await webhooks.endpoints.create(scope, { url: target.url, eventTypes: ['key.revoked'] })
+      await webhooks.endpoints.create(scope, { url: target.url, eventTypes: ['key.created'] })
+      await webhooks.endpoints.disable(scope, off.id)
+      await webhooks.publish(ofKey('fail'))
+      await webhooks.publish({ tenantId: 't1', type: 'key.revoked', data: { keyId: 'held' } })
+      expect(await webhooks.drain()).toMatchObject({ deadLettered: 1, held: 1 })
+      const statuses = async () => (await webhooks.deliveries.list(scope)).data.map(({ status }) => status)
+      clock.advance(180 * day)
+      expect(await webhooks.prune()).toEqual(nothing)
+      clock.advance(1)
+      expect(await webhooks.prune()).toEqual({ ...nothing, discarded: 2 })
+      expect(await statuses()).toEqual(['discarded', 'discarded'])
+      const told = events.filter(({ type }) => type === 'delivery.discarded')
+      expect(told.map(({ actor, data }) => [actor.type, data.eventType]).sort()).toEqual([
+        ['system', 'key.created'],
+        ['system', 'key.revoked'],
+      ])
+      expect(log.filter(({ level }) => level === 'warn').at(-1)).toMatchObject({
+        message: expect.stringContaining('`retention.setAsideMs`'),
+        fields: { deliveries: 2, endpoints: 2 },
+      })
+      clock.advance(90 * day)
+      expect(await webhooks.prune()).toEqual(nothing)
+      clock.advance(1)
+      expect(await webhooks.prune()).toEqual({ ...nothing, messages: 2, deliveries: 2, attempts: 1 })
+      await close()
+    })
+
+    it('counts what was set aside from then on, however old its message, and goes by parts', async () => {
+      const { storage, close } = await open()
+      const { webhooks, clock } = world({ storage })
+      await webhooks.endpoints.create(scope, { url: 'https://example.com/hooks' })
+      const { messageId } = await webhooks.publish(keyCreated)
+      const [one] = (await webhooks.deliveries.list(scope, { messageId })).data
+      const stored = await storage.read(({ deliveries }) => deliveries.get('t1', one?.id ?? ''))
+      const ended = { status: 'dead_letter', endedAt: clock.now() } as const
+      await storage.run(async ({ deliveries }) => {
+        if (!stored) throw new Error('it is there')
+        await deliveries.update(stored.id, ended)
+        const wide = Array.from({ length: 1_100 }, (_, n) => ({ ...stored, ...ended, id: `del_${n}` }))
+        const since = clock.now() + 100 * day
+        const late = [
+          { ...stored, id: 'del_late1', status: 'dead_letter' as const, endedAt: since },
+          { ...stored, id: 'del_late2', status: 'held' as const, dueAt: since },
+        ]
+        await deliveries.insert([...wide, ...late])
+      })
+      clock.advance(180 * day + 1)
+      expect(await webhooks.prune()).toEqual({ ...nothing, discarded: 1_101 })
+      clock.advance(100 * day)
+      expect(await webhooks.prune()).toMatchObject({ discarded: 2, messages: 0 })
+      await close()
+    })
+
+    it('removes jobs that ended long ago', async () => {
+      const { storage, close } = await open()
+      const { webhooks, clock } = world({ storage })
+      const [first, second] = [
+        await webhooks.deadLetters.redriveAll(scope),
+        await webhooks.deadLetters.redriveAll(scope),
+      ]
+      await webhooks.jobs.cancel(scope, first.id)
+      clock.advance(90 * day + 1)
+      expect(await webhooks.prune()).toEqual({ ...nothing, jobs: 1 })
+      expect((await webhooks.jobs.list(scope)).data).toMatchObject([{ id: second.id, status: 'running' }])
+      await webhooks.drain()
+      clock.advance(90 * day)
+      expect(await webhooks.prune()).toEqual(nothing)
+      clock.advance(1)
+      expect(await webhooks.prune()).toEqual({ ...nothing, jobs: 1 })
+      await close()
+    })
+
     it('keeps for ever what it is told to', async () => {
       const { storage, close } = await open()
-      const { webhooks, clock } = world({ storage, retention: { messagesMs: null, statsMs: null } })
+      const never = { messagesMs: null, setAsideMs: null, jobsMs: null, statsMs: null }
+      const { webhooks, clock } = world({ storage, retention: never })
+      const { id } = await webhooks.endpoints.create(scope, { url: 'https://example.com/hooks' })
+      await webhooks.endpoints.disable(scope, id)
       await webhooks.publish(keyCreated)
+      await webhooks.deadLetters.redriveAll(scope)
+      expect(await webhooks.drain()).toMatchObject({ held: 1 })
       await storage.run(({ stats }) => stats.add([emptyStats('ep_1', 't1', 0)]))
       clock.advance(4_000 * day)
       expect(await webhooks.prune()).toEqual(nothing)
@@ -320,7 +403,7 @@ describe('the option', () => {
     [{ messagesMs: 3_599_999 }, '`retention.messagesMs` must be null or a whole number of milliseconds'],
     [{ payloadsMs: Number.NaN }, '`retention.payloadsMs`'],
     [{ statsMs: '1' as never }, '`retention.statsMs`'],
-    [{ days: 3 } as never, '`retention` takes messagesMs, payloadsMs, statsMs, and no days.'],
+    [{ days: 3 } as never, '`retention` takes messagesMs, payloadsMs, setAsideMs, jobsMs, statsMs, and no days.'],
   ])('refuses %o', async (retention: RetentionOptions, detail) => {
     const made = (async () => createWebhooks({ storage: memoryStorage(), retention }))()
     expect(await problemOf(made)).toEqual({ code: 'setup_error', detail: expect.stringContaining(detail) })

@@ -7,7 +7,7 @@ import { z } from 'zod'
  * - `delivered`: the endpoint answered 2xx
  * - `dead_letter`: every attempt of the schedule failed; waits for somebody to redrive or discard it
  * - `canceled`: somebody canceled it, or its endpoint was deleted
- * - `discarded`: a dead letter that somebody gave up
+ * - `discarded`: a dead letter that somebody gave up, or what was set aside for longer than `retention.setAsideMs`
  */
 export const DeliveryStatus = z.enum(['pending', 'held', 'delivered', 'dead_letter', 'canceled', 'discarded'])
 export type DeliveryStatus = z.infer<typeof DeliveryStatus>

@@ -2,7 +2,7 @@
 import { coreErrors } from '@org/core'
 import type { Deps } from '../deps.js'
 import { nothingPruned, type Pruned, type RetentionTimes } from './schema.js'
-import { forgetPayloads, removeMessages, removeStats, type StepWork } from './steps.js'
+import { createDiscarding, forgetPayloads, removeJobs, removeMessages, removeStats, type StepWork } from './steps.js'
 
 export interface Pruning {
   /**
@@ -33,12 +33,10 @@ interface Pass {
   isDone: boolean
 }
 
-export function createRetention(
-  { storage, runtime }: Pick<Deps, 'storage' | 'runtime'>,
-  times: RetentionTimes,
-): Retention {
+export function createRetention(deps: Pick<Deps, 'storage' | 'runtime' | 'emit'>, times: RetentionTimes): Retention {
+  const { storage, runtime } = deps
   const { clock } = runtime
-  let passes: Pass[] = passesFor(times)
+  let passes: Pass[] = passesFor(deps, times)
   let nextAt: number | null = null
   let restartAt = Number.NEGATIVE_INFINITY
   let isBusy = false
@@ -47,7 +45,9 @@ export function createRetention(
   async function step(all: readonly Pass[], now: number): Promise<Partial<Pruned> | null> {
     const pass = all.find(({ isDone }) => !isDone)
     if (!pass) return null
-    const { done, next } = await storage.run((stores) => pass.work(stores, pass.cursor, now - pass.keptMs))
+    const { done, next } = await storage.run((stores, tx) =>
+      pass.work(stores, pass.cursor, now - pass.keptMs, { now, tx }),
+    )
     if (next === null) pass.isDone = true
     else pass.cursor = next
     return done
@@ -61,7 +61,7 @@ export function createRetention(
       isBusy = true
       try {
         if (now >= restartAt) {
-          passes = passesFor(times)
+          passes = passesFor(deps, times)
           restartAt = now + fromTheStartMs
         }
         if ((await step(passes, now)) !== null) return true
@@ -78,7 +78,7 @@ export function createRetention(
         throw coreErrors.invalid_input({ errors: [{ pointer: '/now', detail: 'must be epoch milliseconds' }] })
       }
       const total = nothingPruned()
-      const own = passesFor(times)
+      const own = passesFor(deps, times)
       for (let done = await step(own, now); done !== null; done = await step(own, now)) {
         for (const name of Object.keys(total) as (keyof Pruned)[]) total[name] += done[name] ?? 0
       }
@@ -87,8 +87,14 @@ export function createRetention(
   }
 }
 
-function passesFor({ messagesMs, payloadsMs, statsMs }: RetentionTimes): Pass[] {
+function passesFor(deps: Pick<Deps, 'emit' | 'runtime'>, times: RetentionTimes): Pass[] {
   const pass = (work: StepWork, keptMs: number | null): Pass[] =>
     keptMs === null ? [] : [{ work, keptMs, cursor: '', isDone: false }]
-  return [...pass(removeMessages, messagesMs), ...pass(forgetPayloads, payloadsMs), ...pass(removeStats, statsMs)]
+  return [
+    ...pass(createDiscarding(deps), times.setAsideMs),
+    ...pass(removeMessages, times.messagesMs),
+    ...pass(forgetPayloads, times.payloadsMs),
+    ...pass(removeJobs, times.jobsMs),
+    ...pass(removeStats, times.statsMs),
+  ]
 }

@@ -1,5 +1,7 @@
 /** What retention does in one transaction. Each step is bounded, and says where the next one goes on. */
+import { systemActor, type Tx } from '@org/core'
 import type { StoredDelivery } from '../deliveries/schema.js'
+import type { Deps } from '../deps.js'
 import type { WebhooksStores } from '../storage/port.js'
 import type { Pruned } from './schema.js'
 
@@ -7,6 +9,11 @@ import type { Pruned } from './schema.js'
 const maxMessages = 500
 const maxDeliveries = 2_000
 const maxStats = 500
+const maxJobs = 500
+
+/** How many messages a step looks at for what was set aside of them, and how much of it it discards. */
+const maxMessagesSetAside = 100
+const maxSetAside = 500
 
 export interface Step {
   done: Partial<Pruned>
@@ -14,8 +21,14 @@ export interface Step {
   next: string | null
 }
 
+/** When a step is done, and in which transaction. */
+export interface StepTurn {
+  now: number
+  tx: Tx
+}
+
 /** Removes or changes what is older than `before`, beginning after `cursor`. */
-export type StepWork = (stores: WebhooksStores, cursor: string, before: number) => Promise<Step>
+export type StepWork = (stores: WebhooksStores, cursor: string, before: number, turn: StepTurn) => Promise<Step>
 
 export const removeMessages: StepWork = async (stores, cursor, before) => {
   const { ids, next } = await nextEnded(stores, { after: cursor, before, withPayload: false })
@@ -39,6 +52,38 @@ export const forgetPayloads: StepWork = async (stores, cursor, before) => {
   return { done: { payloads: await stores.retention.forgetPayloads(ids) }, next }
 }
 
+/** Gives up dead letters and held deliveries that nobody has cared for, and tells of each. */
+export function createDiscarding({ emit, runtime }: Pick<Deps, 'emit' | 'runtime'>): StepWork {
+  return async ({ retention, deliveries }, cursor, before, { now, tx }) => {
+    const looked = await retention.setAside({ after: cursor, before, limit: maxMessagesSetAside, rows: maxSetAside })
+    // Somebody may have had one sent again since; locking them waits for that.
+    const rows = (await deliveries.lockAll(looked.deliveryIds)).filter((row) => isForgotten(row, before))
+    const ids = rows.map(({ id }) => id)
+    await deliveries.updateAll(ids, { status: 'discarded', endedAt: now })
+    for (const { id, tenantId, messageId, endpointId, eventType, status, orderKey, position } of rows) {
+      // What waited behind it need not wait any longer.
+      if (status === 'held' && orderKey !== null) await deliveries.moveBehind(endpointId, orderKey, position, now)
+      const data = { deliveryId: id, messageId, endpointId, eventType }
+      const scope = { tenantId, actor: systemActor }
+      await emit(scope, { type: 'delivery.discarded', resource: { type: 'delivery', id }, data }, tx)
+    }
+    if (ids.length > 0) {
+      const endpoints = new Set(rows.map(({ endpointId }) => endpointId)).size
+      runtime.logger.warn('Webhooks set aside for longer than `retention.setAsideMs` were discarded', {
+        deliveries: ids.length,
+        endpoints,
+      })
+    }
+    const isMore = looked.deliveryIds.length === maxSetAside && ids.length > 0
+    return { done: { discarded: ids.length }, next: isMore ? cursor : looked.last }
+  }
+}
+
+export const removeJobs: StepWork = async ({ retention }, cursor, before) => {
+  const { removed, last } = await retention.removeJobs({ after: cursor, before, limit: maxJobs })
+  return { done: { jobs: removed }, next: last }
+}
+
 export const removeStats: StepWork = async ({ stats }, cursor, before) => {
   const removed = await stats.removeBefore(before, maxStats)
   return { done: { stats: removed }, next: removed === 0 ? null : cursor }
@@ -60,6 +105,11 @@ async function nextEnded(
   if (tooMany < 0) return { ids: messageIds, next: last }
   const ids = messageIds.slice(0, Math.max(tooMany, 1))
   return { ids, next: ids.at(-1) ?? last }
+}
+
+/** Whether it was set aside before then. A held delivery has waited since it was due. */
+export function isForgotten({ status, endedAt, dueAt }: StoredDelivery, before: number): boolean {
+  return status === 'dead_letter' ? (endedAt ?? dueAt) < before : status === 'held' && dueAt < before
 }
 
 /** Whether it ended before then, and nobody is still sending it; whoever died of it has left a lease behind. */

@@ -6,7 +6,7 @@ import { hourMs, type StoredStats } from '../stats/schema.js'
 import type { CountedStatus } from '../stats/store.js'
 import { emptyStats } from '../stats/tally.js'
 import type { WebhooksStorage } from '../storage/port.js'
-import { addDeliveries, attempt, claim, delivery, idsOf, message } from './fixtures.js'
+import { addDeliveries, attempt, claim, delivery, idsOf, job, message } from './fixtures.js'
 
 export const deliveryCases: readonly ContractCase<WebhooksStorage>[] = [
   contractCase('locks and patches many', async ({ storage }) => {
@@ -114,6 +114,44 @@ export const deliveryCases: readonly ContractCase<WebhooksStorage>[] = [
       assert.equal(await deliveries.lastId('t3', null), null)
       assert.deepEqual((await deliveries.idsTo('ep_1', ['msg_3', 'msg_9'])).sort(), ['del_3'])
       assert.deepEqual(await deliveries.idsTo('ep_1', []), [])
+    })
+  }),
+
+  contractCase('looks through old messages for what was set aside, and through old jobs', async ({ storage }) => {
+    const old = { status: 'dead_letter', createdAt: 10, endedAt: 20 } as const
+    await storage.run(async ({ messages, deliveries, jobs }) => {
+      await messages.insert([10, 20, 90, 30].map((createdAt, n) => message({ id: `msg_${n + 1}`, createdAt })))
+      await deliveries.insert([
+        delivery({ id: 'del_1', ...old }),
+        delivery({ id: 'del_2', ...old, endedAt: 50 }),
+        delivery({ id: 'del_3', ...old, messageId: 'msg_2', status: 'held', endedAt: null, dueAt: 20 }),
+        delivery({ id: 'del_4', ...old, messageId: 'msg_2', status: 'held', endedAt: null, dueAt: 50 }),
+        delivery({ id: 'del_5', ...old, messageId: 'msg_2', status: 'delivered' }),
+        delivery({ id: 'del_6', ...old, messageId: 'msg_4' }),
+      ])
+      await jobs.insert(job({ id: 'job_1', createdAt: 10, status: 'done', endedAt: 20 }))
+      await jobs.insert(job({ id: 'job_2', createdAt: 20 }))
+      await jobs.insert(job({ id: 'job_3', createdAt: 30, status: 'done', endedAt: 50 }))
+    })
+    await storage.run(async ({ retention, jobs }) => {
+      const request = { after: '', limit: 9, before: 50, rows: 9 }
+      const setAside = async (part: object) => {
+        const { deliveryIds, last } = await retention.setAside({ ...request, ...part })
+        return [deliveryIds.sort(), last]
+      }
+      // `msg_3` is too young, and whatever is behind it may be.
+      assert.deepEqual(await setAside({}), [['del_1', 'del_3'], 'msg_2'])
+      assert.deepEqual(await setAside({ limit: 1 }), [['del_1'], 'msg_1'])
+      assert.deepEqual(await setAside({ after: 'msg_1', before: 51 }), [['del_3', 'del_4'], 'msg_2'])
+      assert.equal((await setAside({ rows: 1 }))[0]?.length, 1)
+      assert.deepEqual(await setAside({ after: 'msg_2' }), [[], null])
+      assert.deepEqual(await retention.removeJobs({ after: '', limit: 9, before: 50 }), { removed: 1, last: 'job_3' })
+      assert.deepEqual(await retention.removeJobs({ after: 'job_3', limit: 9, before: 60 }), { removed: 0, last: null })
+      const left = await jobs.list('t1', {}, { limit: 9, after: null })
+      assert.deepEqual(
+        left.map(({ id }) => id),
+        ['job_3', 'job_2'],
+      )
     })
   }),
 

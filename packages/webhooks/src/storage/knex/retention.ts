@@ -1,6 +1,6 @@
 import { dialectOf, whereAmong } from '@org/core/knex'
 import type { Knex } from 'knex'
-import type { EndedRequest, RetentionStore } from '../../retention/store.js'
+import type { OldRequest, RetentionStore } from '../../retention/store.js'
 
 /** How many ids one statement takes. */
 const chunkSize = 500
@@ -13,20 +13,21 @@ export function knexRetention(db: Knex, prefix: string): RetentionStore {
   const messages = `${prefix}messages`
   const deliveries = `${prefix}deliveries`
   const attempts = `${prefix}attempts`
+  const jobs = `${prefix}jobs`
 
   async function idsOf(query: Knex.QueryBuilder): Promise<string[]> {
     const rows: { id: string }[] = await query
     return rows.map(({ id }) => id)
   }
 
-  /** The next in the order of their ids, which is that of their publication, until one is too young. */
-  async function oldest({ after, limit, before }: EndedRequest): Promise<string[]> {
-    const rows: { id: string; published: unknown }[] = await db(messages)
+  /** The next in the order of their ids, which is that of their making, until one is too young. */
+  async function oldest(table: string, { after, limit, before }: OldRequest): Promise<string[]> {
+    const rows: { id: string; made: unknown }[] = await db(table)
       .where('id', '>', after)
       .orderBy('id')
       .limit(limit)
-      .select('id', { published: 'created_at' })
-    const young = rows.findIndex(({ published }) => Number(published) >= before)
+      .select('id', { made: 'created_at' })
+    const young = rows.findIndex(({ made }) => Number(made) >= before)
     return (young < 0 ? rows : rows.slice(0, young)).map(({ id }) => id)
   }
 
@@ -38,7 +39,7 @@ export function knexRetention(db: Knex, prefix: string): RetentionStore {
 
   return {
     async ended(request) {
-      const old = await oldest(request)
+      const old = await oldest(messages, request)
       const last = old.at(-1) ?? null
       if (last === null) return { messageIds: [], last }
       const stays = `select 1 from ${deliveries} d where d.message_id = ${messages}.id and (d.ended_at is null
@@ -50,6 +51,23 @@ export function knexRetention(db: Knex, prefix: string): RetentionStore {
         .select('id')
       if (request.withPayload) query.whereNotNull('body')
       return { messageIds: await idsOf(dialectOf(db) === 'sqlite' ? query : query.forUpdate().skipLocked()), last }
+    },
+
+    async setAside(request) {
+      const { before, rows } = request
+      const old = await oldest(messages, request)
+      if (old.length === 0) return { deliveryIds: [], last: null }
+      const forgotten =
+        "((status = 'dead_letter' and coalesce(ended_at, due_at) < ?) or (status = 'held' and due_at < ?))"
+      const query = whereAmong(db(deliveries), 'message_id', old).whereRaw(forgotten, [before, before])
+      return { deliveryIds: await idsOf(query.limit(rows).select('id')), last: old.at(-1) ?? null }
+    },
+
+    async removeJobs(request) {
+      const old = await oldest(jobs, request)
+      if (old.length === 0) return { removed: 0, last: null }
+      const removed = await whereAmong(db(jobs), 'id', old).where('ended_at', '<', request.before).delete()
+      return { removed, last: old.at(-1) ?? null }
     },
 
     async countsOf(messageIds) {

@@ -42,7 +42,7 @@ export function memoryStorage(options: MemoryStorageOptions = {}): WebhooksStora
     deliveries: memoryDeliveries(deliveries, attempts, tx),
     jobs: memoryJobs(jobs, tx),
     stats: memoryStats({ stats, deliveries, messages }, tx),
-    retention: memoryRetention({ messages, deliveries, attempts }, tx),
+    retention: memoryRetention({ messages, deliveries, attempts, jobs }, tx),
     idempotency: memoryIdempotency(keys, tx),
   }))
 }
