@@ -1,6 +1,6 @@
 /** The only file that reads the ambient clock, randomness or console. Everything else is handed a {@link Runtime}. */
 import { randomBytes, randomInt } from 'node:crypto'
-import { monotonicFactory } from 'ulid'
+import { decodeTime, encodeTime, isValid, monotonicFactory } from 'ulid'
 import type { Clock, IdFactory, Logger, Random, Runtime, RuntimeOptions } from './runtime.js'
 
 export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
@@ -23,6 +23,19 @@ export const consoleLogger: Logger = {
 export function createIdFactory(clock: Clock, random: Random): IdFactory {
   const ulid = monotonicFactory(() => random.number())
   return (prefix) => `${prefix}_${ulid(clock.now()).toLowerCase()}`
+}
+
+const latestTime = 2 ** 48 - 1
+
+/** Lower than every id with this prefix that was made at that time or later, and higher than all that were made before. */
+export function lowestId(prefix: string, time: number): string {
+  return `${prefix}_${encodeTime(Math.min(Math.max(time, 0), latestTime)).toLowerCase()}`
+}
+
+/** When an id was made, if it is one as {@link createIdFactory} makes them; null if it does not tell. */
+export function idTime(id: string): number | null {
+  const ulid = id.slice(id.lastIndexOf('_') + 1).toUpperCase()
+  return isValid(ulid) ? decodeTime(ulid) : null
 }
 
 /** Fills in what the host left out. */

@@ -12,7 +12,15 @@ export {
   type Scope,
   systemActor,
 } from './context.js'
-export { consoleLogger, createIdFactory, createRuntime, systemClock, systemRandom } from './defaults.js'
+export {
+  consoleLogger,
+  createIdFactory,
+  createRuntime,
+  idTime,
+  lowestId,
+  systemClock,
+  systemRandom,
+} from './defaults.js'
 export {
   coreErrors,
   defineErrors,

@@ -29,6 +29,7 @@ export type {
   Claimed,
   ClaimRequest,
   DeliveryPatch,
+  DeliverySlice,
   DeliveryStore,
   SetAside,
   SetAsideQuery,

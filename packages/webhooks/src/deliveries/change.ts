@@ -1,28 +1,14 @@
-/** What deliveries and dead letters have in common: reading the log, and changing what is in it. */
-import { checkId, checkScope, coreErrors, type Page, type PageQuery, paginate, type Scope } from '@org/core'
+/** What deliveries and dead letters have in common: how what is in the log is changed. */
+import { checkId, checkScope, coreErrors, type Scope } from '@org/core'
 import type { Deps } from '../deps.js'
 import { webhooksErrors } from '../errors.js'
 import type { webhooksEvents } from '../events.js'
 import type { WebhooksStores } from '../storage/port.js'
-import { besideOrder, Delivery, type DeliveryFilter, DeliveryView, type StoredDelivery } from './schema.js'
+import { besideOrder, Delivery, DeliveryView, type StoredDelivery } from './schema.js'
 import type { DeliveryPatch } from './store.js'
 
 /** What somebody does to a delivery; the engine alone gives one up. */
 type DeliveryEvent = Exclude<keyof typeof webhooksEvents & `delivery.${string}`, 'delivery.dead_lettered'>
-
-export async function listDeliveries(
-  { storage }: Pick<Deps, 'storage'>,
-  { tenantId, tx }: Scope,
-  { limit, cursor, ...filter }: PageQuery & DeliveryFilter,
-): Promise<Page<Delivery>> {
-  const page = await paginate(
-    { limit, cursor },
-    ['string'],
-    (slice) => storage.read(({ deliveries }) => deliveries.list(tenantId, filter, slice), tx),
-    (row) => [row.id],
-  )
-  return { ...page, data: page.data.map(publicPart) }
-}
 
 /** Locks the delivery, changes it as `decide` says, and says so in the same transaction. */
 export async function changeDelivery(

@@ -1,12 +1,13 @@
 /** Deliveries whose every attempt failed, and what to do about them. */
-import { checkScope, coreErrors, type Page, parse, type Scope } from '@org/core'
+import { coreErrors, type Page, parse, type Scope } from '@org/core'
 import type { Deps } from '../deps.js'
-import { changeDelivery, dueNow, listDeliveries } from './change.js'
+import { changeDelivery, dueNow } from './change.js'
+import { listDeliveries } from './list.js'
 import { DeadLetterQuery, type Delivery, type StoredDelivery } from './schema.js'
 
 /** What `webhooks.deadLetters` has. */
 export interface DeadLetters {
-  /** The newest first. */
+  /** The newest first. As in `deliveries.list`, a page may have fewer than its limit and a `next` all the same. */
   list(scope: Scope, query?: DeadLetterQuery): Promise<Page<Delivery>>
   /**
    * Sends it again, from the beginning of the schedule.
@@ -22,7 +23,7 @@ export interface DeadLetters {
 export function createDeadLetters(deps: Pick<Deps, 'storage' | 'runtime' | 'emit' | 'wake'>): DeadLetters {
   return {
     list: async (scope, query = {}) =>
-      listDeliveries(deps, checkScope(scope), { ...parse(DeadLetterQuery, query), status: 'dead_letter' }),
+      listDeliveries(deps, scope, { ...parse(DeadLetterQuery, query), status: 'dead_letter' }),
 
     async redrive(scope, id) {
       const delivery = await changeDelivery(deps, scope, id, 'delivery.redriven', (found, stores) => {

@@ -1,8 +1,12 @@
 import { IdParams, PageQuery, pageOf, type Route, route } from '@org/core'
 import { webhooksErrors } from '../errors.js'
 import type { DeadLetters } from './dead-letters.js'
-import { AttemptView, DeadLetterQuery, DeliveryQuery, DeliveryView } from './schema.js'
+import { AttemptView, DeadLetterParams, DeliveryParams, DeliveryView } from './schema.js'
 import type { Deliveries } from './service.js'
+
+const partialPages =
+  '`since` counts in, `until` does not. With filters, a page may have fewer than its limit, or none, and a `next` all the ' +
+  'same: each looks at so many rows and no more.'
 
 export function deliveryRoutes(deliveries: Deliveries): Route[] {
   return [
@@ -12,7 +16,8 @@ export function deliveryRoutes(deliveries: Deliveries): Route[] {
       path: '/deliveries',
       summary: 'List deliveries, the newest first',
       can: ['read', 'webhooks'],
-      query: DeliveryQuery,
+      description: partialPages,
+      query: DeliveryParams,
       response: pageOf(DeliveryView),
       handler: ({ query }, ctx) => deliveries.list(ctx, query),
     }),
@@ -75,7 +80,8 @@ export function deadLetterRoutes(deadLetters: DeadLetters): Route[] {
       path: '/dead-letters',
       summary: 'List the deliveries whose every attempt failed, the newest first',
       can: ['read', 'webhooks'],
-      query: DeadLetterQuery,
+      description: partialPages,
+      query: DeadLetterParams,
       response: pageOf(DeliveryView),
       handler: ({ query }, ctx) => deadLetters.list(ctx, query),
     }),

@@ -1,4 +1,4 @@
-import { Id, PageQuery, Time, TimeView } from '@org/core'
+import { Id, PageQuery, Time, TimeParam, TimeView } from '@org/core'
 import { z } from 'zod'
 
 /**
@@ -106,14 +106,24 @@ export const DeliveryFilter = z.strictObject({
     .regex(/^[\w.]+$/, 'must be an event type')
     .optional(),
   status: DeliveryStatus.optional(),
+  /** Made in that time: `since` counts in, `until` does not. */
+  since: Time.optional(),
+  until: Time.optional(),
 })
 export type DeliveryFilter = z.infer<typeof DeliveryFilter>
 
+/** Times in epoch milliseconds. */
 export const DeliveryQuery = PageQuery.extend(DeliveryFilter.shape)
 export type DeliveryQuery = z.input<typeof DeliveryQuery>
 
 export const DeadLetterQuery = DeliveryQuery.omit({ status: true, messageId: true })
 export type DeadLetterQuery = z.input<typeof DeadLetterQuery>
+
+const timeParams = { since: TimeParam.optional(), until: TimeParam.optional() }
+
+/** The same over HTTP. */
+export const DeliveryParams = DeliveryQuery.extend(timeParams)
+export const DeadLetterParams = DeadLetterQuery.extend(timeParams)
 
 export const DeliveryView = Delivery.extend({
   nextAttemptAt: TimeView.nullable(),

@@ -2,12 +2,16 @@
 import { checkId, checkScope, coreErrors, type Page, PageQuery, paginate, parse, type Scope } from '@org/core'
 import type { Deps } from '../deps.js'
 import { webhooksErrors } from '../errors.js'
-import { changeDelivery, dueNow, listDeliveries, publicPart } from './change.js'
+import { changeDelivery, dueNow, publicPart } from './change.js'
+import { listDeliveries } from './list.js'
 import { type Attempt, type Delivery, DeliveryQuery } from './schema.js'
 
 /** What `webhooks.deliveries` has. */
 export interface Deliveries {
-  /** The newest first. */
+  /**
+   * The newest first. With filters, a page may have fewer than its limit, or none, and a `next` all the same: each looks
+   * at 10,000 rows at the most.
+   */
   list(scope: Scope, query?: DeliveryQuery): Promise<Page<Delivery>>
   /** @throws ProblemError `not_found`. */
   get(scope: Scope, id: string): Promise<Delivery>
@@ -42,7 +46,7 @@ export function createDeliveries(deps: Pick<Deps, 'storage' | 'runtime' | 'emit'
   }
 
   return {
-    list: async (scope, query = {}) => listDeliveries(deps, checkScope(scope), parse(DeliveryQuery, query)),
+    list: async (scope, query = {}) => listDeliveries(deps, scope, parse(DeliveryQuery, query)),
     get,
 
     async attempts(scope, id, query = {}) {

@@ -57,6 +57,12 @@ export type SetAside = Pick<StoredDelivery, 'id' | 'eventType' | 'createdAt'>
 /** All deliveries of a message, or of a tenant's messages with that coalescing key. */
 export type DeliveriesOf = { messageId: string } | { tenantId: string; coalesceKey: string }
 
+/** A part of a list, which may end before the rows do. */
+export interface DeliverySlice extends Slice {
+  /** The lowest id that is part of it. */
+  from?: string | null
+}
+
 export type DeliveryPatch = Partial<Omit<StoredDelivery, 'id' | 'tenantId'>>
 
 /** Deliveries and their attempts as one transaction sees them. */
@@ -68,7 +74,12 @@ export interface DeliveryStore {
   /** Reads and locks those that exist, for finishing. */
   lockAll(ids: readonly string[]): Promise<StoredDelivery[]>
   /** The newest first. */
-  list(tenantId: string, filter: DeliveryFilter, slice: Slice): Promise<StoredDelivery[]>
+  list(tenantId: string, filter: DeliveryFilter, slice: DeliverySlice): Promise<StoredDelivery[]>
+  /**
+   * The lowest id that a list is to look at, which is that of the `limit`th row that it would, if it would look at more
+   * than that to find what the filter asks for. Null if it may look at all.
+   */
+  lookDownTo(tenantId: string, filter: DeliveryFilter, slice: DeliverySlice): Promise<string | null>
   update(id: string, patch: DeliveryPatch): Promise<void>
   /** The same patch for many; for rows that this transaction has locked. */
   updateAll(ids: readonly string[], patch: DeliveryPatch): Promise<void>

@@ -83,7 +83,7 @@ export function createDrafting({
       coalesceKey: message.coalesceKey,
       lastStatus: null,
       lastError: null,
-      createdAt: message.createdAt,
+      createdAt: clock.now(),
       endedAt: null,
     }),
   }

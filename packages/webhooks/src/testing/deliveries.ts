@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { type ContractCase, contractCase } from '@org/core/testing'
 import { cancelWaiting } from '../deliveries/cancel.js'
+import type { DeliveryFilter, StoredDelivery } from '../deliveries/schema.js'
+import type { DeliverySlice } from '../deliveries/store.js'
 import { hourMs, type StoredStats } from '../stats/schema.js'
 import type { CountedStatus } from '../stats/store.js'
 import { emptyStats } from '../stats/tally.js'
@@ -46,6 +48,68 @@ export const deliveryCases: readonly ContractCase<WebhooksStorage>[] = [
     assert.deepEqual(await ids({ eventType: 'key.revoked' }), ['del_3'])
     assert.deepEqual(await ids({ status: 'dead_letter' }), ['del_4'])
     assert.deepEqual(await ids({ status: 'dead_letter', endpointId: 'ep_2' }), [])
+  }),
+
+  contractCase('filters the list by time, and between two ids', async ({ storage }) => {
+    await addDeliveries(storage, ...[1, 2, 3, 4].map((n) => delivery({ id: `del_${n}`, createdAt: n * 10 })))
+    const ids = async (filter: object, slice: object = {}) => {
+      const rows = await storage.read(({ deliveries }) =>
+        deliveries.list('t1', filter, { limit: 9, after: null, ...slice }),
+      )
+      return rows.map(({ id }) => id)
+    }
+    assert.deepEqual(await ids({ since: 20, until: 40 }), ['del_3', 'del_2'])
+    assert.deepEqual(await ids({ until: 20, status: 'pending' }), ['del_1'])
+    assert.deepEqual(await ids({}, { from: 'del_2', after: ['del_4'] }), ['del_3', 'del_2'])
+  }),
+
+  contractCase('looks at a part of a long list, and leaves nothing out', async ({ storage }) => {
+    const statuses = ['canceled', 'pending', 'held', 'dead_letter', 'delivered'] as const
+    const rows = Array.from({ length: 40 }, (_, n) =>
+      delivery({
+        id: `del_${10 + n}`,
+        status: statuses[n % 5] ?? 'pending',
+        endpointId: n % 2 ? 'ep_1' : 'ep_2',
+        messageId: `msg_${n % 4}`,
+        eventType: n % 8 ? 'key.created' : 'key.revoked',
+        createdAt: n,
+      }),
+    )
+    await addDeliveries(storage, ...rows, delivery({ id: 'del_9', tenantId: 't2' }))
+    const all = async (filter: DeliveryFilter) => {
+      const found: string[] = []
+      for (let after: [string] | null = null, turns = 0; turns < 40; turns++) {
+        const slice: DeliverySlice = { after, limit: 3 }
+        const [floor, page] = await storage.read(async ({ deliveries }) => {
+          const down = await deliveries.lookDownTo('t1', filter, slice)
+          return [down, await deliveries.list('t1', filter, { ...slice, from: down, limit: 99 })] as const
+        })
+        found.push(...page.map(({ id }) => id))
+        if (floor === null) return found
+        after = [floor]
+      }
+      return assert.fail('it has no end')
+    }
+    const filters: DeliveryFilter[] = [
+      {},
+      ...statuses.map((status) => ({ status })),
+      ...statuses.map((status) => ({ status, endpointId: 'ep_1', since: 7 })),
+      { eventType: 'key.revoked' },
+      { eventType: 'key.revoked', endpointId: 'ep_2', status: 'dead_letter' },
+      { messageId: 'msg_1', status: 'held', until: 30 },
+      { since: 10, until: 20 },
+    ]
+    for (const { since = 0, until = 99, ...filter } of filters) {
+      const matching = rows.filter(
+        (row) =>
+          row.createdAt >= since &&
+          row.createdAt < until &&
+          Object.entries(filter).every(([name, value]) => row[name as keyof StoredDelivery] === value),
+      )
+      const expected = matching.map(({ id }) => id).reverse()
+      const asked = { ...filter, ...(since > 0 && { since }), ...(until < 99 && { until }) }
+      assert.deepEqual([asked, await all(asked)], [asked, expected])
+    }
   }),
 
   contractCase('releases and cancels what an endpoint has', async ({ storage }) => {

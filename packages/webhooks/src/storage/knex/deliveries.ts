@@ -17,6 +17,7 @@ import { agenda } from './agenda.js'
 import { knexAttempts } from './attempts.js'
 import { claimDue } from './claim.js'
 import { finishDelivered } from './finish.js'
+import { deliveryLists } from './lists.js'
 
 const columns = fieldsOf<StoredDelivery>({
   id: text,
@@ -63,11 +64,7 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
     get: (tenantId, id) => table.find({ tenantId, id }),
     lock: (tenantId, id) => table.lock({ tenantId, id }),
     lockAll,
-    list: (tenantId, filter, slice) =>
-      table.newestFirst(
-        (query) => query.where(table.encode({ ...(filter as Partial<StoredDelivery>), tenantId })),
-        slice,
-      ),
+    ...deliveryLists(table),
     update: async (id, patch) => void (await table.update({ id }, patch)),
     updateAll: async (ids, patch) => void (await table.update((query) => whereAmong(query, 'id', ids), patch)),
 

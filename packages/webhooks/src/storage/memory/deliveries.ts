@@ -49,17 +49,21 @@ export function memoryDeliveries(
     get,
     lock: get,
     lockAll: async (ids) => ids.flatMap((id) => table.get(id) ?? []),
-    list: async (tenantId, filter, slice) =>
+    list: async (tenantId, { since, until, ...filter }, slice) =>
       newestFirst(
         table.filter(
           (row) =>
             row.tenantId === tenantId &&
+            row.id >= (slice.from ?? '') &&
+            row.createdAt >= (since ?? row.createdAt) &&
+            (until === undefined || row.createdAt < until) &&
             Object.entries(filter).every(
               ([name, value]) => value === undefined || row[name as keyof StoredDelivery] === value,
             ),
         ),
         slice,
       ),
+    lookDownTo: async () => null,
     update: async (id, patch) => void table.update((row) => row.id === id, patch),
     updateAll: async (ids, patch) => {
       const wanted = new Set(ids)
