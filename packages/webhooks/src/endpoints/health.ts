@@ -60,12 +60,24 @@ export function roomOf(
   let until = now
   if (maxInFlight !== null) room = Math.min(room, Math.max(0, maxInFlight - inFlight))
   if (rateLimit !== null) {
-    const { limit, periodMs } = rateLimit
-    const tokens = Math.floor(((now + periodMs - Math.max(bucketAt, now)) * limit) / periodMs)
-    if (tokens <= 0) until = Math.ceil(Math.max(bucketAt, now) + periodMs / limit - periodMs)
+    const { periodMs } = rateLimit
+    const { burst, perPeriod } = pace(rateLimit)
+    const taken = Math.max(bucketAt, now) - now
+    const tokens = Math.floor(burst - (taken * perPeriod) / periodMs)
+    if (tokens <= 0) until = now + Math.ceil(taken - ((burst - 1) * periodMs) / perPeriod)
     room = Math.min(room, Math.max(0, tokens))
   }
   return { room, probe: openUntil !== null, until }
+}
+
+/**
+ * How many may go at once, and how many tokens flow back in a period: together no more than `limit` in any period,
+ * wherever it begins, which a receiver that counts may hold us to. A tenth at once, so that nine tenths are left for the
+ * long run.
+ */
+function pace({ limit }: NonNullable<StoredEndpoint['rateLimit']>): { burst: number; perPeriod: number } {
+  const burst = Math.ceil(limit / 10)
+  return { burst, perPeriod: limit - burst + 1 }
 }
 
 /** The bucket after so many attempts were taken from it: the generic cell rate algorithm (ITU-T I.371). */
@@ -76,5 +88,5 @@ export function bucketAfter(
   now: number,
 ): number {
   if (rateLimit === null) return bucketAt
-  return Math.ceil(Math.max(bucketAt, now) + (taken * rateLimit.periodMs) / rateLimit.limit)
+  return Math.ceil(Math.max(bucketAt, now) + (taken * rateLimit.periodMs) / pace(rateLimit).perPeriod)
 }

@@ -31,7 +31,7 @@ export const maxEndpointTimeoutMs = 60_000
 /** The deadline of a whole exchange, in milliseconds: at least a second, at most a minute. */
 const Timeout = z.int().min(1_000).max(maxEndpointTimeoutMs)
 
-/** So many attempts in such a period, at the most; as many at once, and then evenly. */
+/** So many attempts in any such period, at the most: a tenth of them at once, and then evenly. They count when claimed. */
 const RateLimit = z.strictObject({
   limit: z.int().min(1).max(1_000_000),
   periodMs: z
