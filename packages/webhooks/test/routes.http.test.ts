@@ -123,6 +123,13 @@ for (const target of httpTargets()) {
       expect((await get(`/deliveries?endpointId=${endpointId}&status=dead_letter`)).body.data).toMatchObject([
         { id: deliveryId },
       ])
+      for (const list of ['/deliveries', '/dead-letters']) {
+        const ids = async (query: string) =>
+          (await get(`${list}?${query}`)).body.data.map(({ id }: { id: string }) => id)
+        expect(await ids('since=1970-01-01T00:00:00Z')).toEqual([deliveryId])
+        expect(await ids('until=1970-01-01T00:00:00Z')).toEqual([])
+        await call('get', `${list}?since=1000`, 't-dead').expect(422)
+      }
       expect((await get('/deliveries?status=delivered')).body).toEqual({ data: [], next: null })
       expect((await get(`/deliveries/${deliveryId}/attempts`)).body).toEqual({ data: [], next: null })
       expect((await get('/dead-letters')).body.data).toMatchObject([
@@ -191,6 +198,15 @@ for (const target of httpTargets()) {
       expect((await call('get', '/deliveries?status=lost').expect(422)).body.errors[0].pointer).toBe('/status')
       expect((await call('get', '/deliveries?since=1').expect(422)).body.errors[0].pointer).toBe('/since')
       expect((await call('get', '/endpoints?cursor=x').expect(422)).body.errors[0].pointer).toBe('/cursor')
+    })
+
+    it('rotates once for an Idempotency-Key', async () => {
+      const { body: endpoint } = await call('post', '/endpoints', 't-rotate').send({ url })
+      const rotate = () =>
+        call('post', `/endpoints/${endpoint.id}/rotate-secret`, 't-rotate').set('idempotency-key', 'k1').send({})
+      const [first, second] = [await rotate().expect(200), await rotate().expect(200)]
+      expect([second.body, second.headers['idempotency-replayed']]).toEqual([first.body, 'true'])
+      expect(first.body.secret).toMatch(/^whsec_/)
     })
 
     it('creates once for an Idempotency-Key', async () => {

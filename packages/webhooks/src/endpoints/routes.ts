@@ -123,6 +123,7 @@ export function endpointRoutes(endpoints: Endpoints & Challenges & Stats): Route
       can: ['update', 'webhooks'],
       params: IdParams,
       body: RotateSecret,
+      idempotent: true,
       response: EndpointWithSecretView,
       handler: ({ params: { id }, body }, ctx) => endpoints.rotateSecret(ctx, id, body),
     }),
