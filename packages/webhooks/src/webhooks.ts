@@ -105,7 +105,7 @@ export interface Webhooks<Types extends EventTypes = typeof defaultEventTypes>
   readonly deadLetters: DeadLetters & Redriving
   readonly jobs: Jobs
   /** For `webhooksRouter` and for OpenAPI. */
-  readonly http: HttpModule
+  readonly http: Omit<HttpModule, 'vault'>
 }
 
 /**
@@ -153,6 +153,22 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
 
   const besides = { jobs: runner.goOn, idle: retention.goOn, onFinished: noteFinished }
 
+  const http: HttpModule = {
+    name: 'webhooks',
+    runtime,
+    routes: [
+      ...eventTypeRoutes(deps.eventTypes),
+      ...routesAbout('endpoint', endpointRoutes(endpoints)),
+      ...routesAbout('message', messageRoutes(messages)),
+      ...routesAbout('delivery', deliveryRoutes(deliveries)),
+      ...routesAbout('delivery', deadLetterRoutes(deadLetters)),
+      ...routesAbout('job', jobRoutes({ ...jobs, recover, replay, redriveAll })),
+    ],
+    storage: deps.storage,
+    vault: deps.vault,
+    webhooks: outgoingWebhooks(options.eventTypes ?? defaultEventTypes),
+  }
+
   return {
     publish,
     publishBatch,
@@ -167,21 +183,7 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
     ...createDispatcher(deps, fanOut, wakeUps, besides, dispatching),
     prune: retention.prune,
     health,
-    http: {
-      name: 'webhooks',
-      runtime,
-      routes: [
-        ...eventTypeRoutes(deps.eventTypes),
-        ...routesAbout('endpoint', endpointRoutes(endpoints)),
-        ...routesAbout('message', messageRoutes(messages)),
-        ...routesAbout('delivery', deliveryRoutes(deliveries)),
-        ...routesAbout('delivery', deadLetterRoutes(deadLetters)),
-        ...routesAbout('job', jobRoutes({ ...jobs, recover, replay, redriveAll })),
-      ],
-      storage: deps.storage,
-      vault: deps.vault,
-      webhooks: outgoingWebhooks(options.eventTypes ?? defaultEventTypes),
-    },
+    http,
   }
 }
 

@@ -1,11 +1,25 @@
 import type { Emit } from '@org/core'
 import {
+  type ClaimRequest,
   createWebhooks,
+  type Delivered,
+  type DeliveryStore,
+  type Due,
   defaultEventTypes,
   defineEventTypes,
+  type EncryptionOptions,
+  type EndpointStore,
+  type Health,
+  type MessageSource,
+  type MessageStore,
   memoryStorage,
+  type OutgoingHooks,
+  type OutgoingMessage,
+  type SentMessage,
   type WebhookEvent,
   type Webhooks,
+  type WebhooksOptions,
+  type WebhooksStorage,
   type webhooksEvents,
 } from '@org/webhooks'
 import { describe, expectTypeOf, it } from 'vitest'
@@ -45,6 +59,27 @@ describe('events', () => {
     draft({ type: 'delivery.canceled', data })
     // @ts-expect-error there is no such event
     draft({ type: 'delivery.lost', data })
+  })
+})
+
+describe('what is exported', () => {
+  it('names the types of the options', () => {
+    expectTypeOf<WebhooksOptions['encryption']>().toEqualTypeOf<EncryptionOptions | undefined>()
+    expectTypeOf<WebhooksOptions['transform']>().toEqualTypeOf<OutgoingHooks['transform']>()
+    expectTypeOf<OutgoingMessage>().toEqualTypeOf<Parameters<NonNullable<OutgoingHooks['transform']>>[0]>()
+  })
+
+  it('names what a storage takes and answers', () => {
+    expectTypeOf<ReturnType<EndpointStore['health']>>().resolves.toEqualTypeOf<Health[]>()
+    expectTypeOf<ReturnType<DeliveryStore['agenda']>>().resolves.toEqualTypeOf<Due[]>()
+    expectTypeOf<Parameters<DeliveryStore['finishDelivered']>[0]>().toEqualTypeOf<readonly Delivered[]>()
+    expectTypeOf<Parameters<DeliveryStore['claim']>[0]>().toEqualTypeOf<ClaimRequest>()
+    expectTypeOf<ReturnType<MessageStore['byIds']>>().resolves.toEqualTypeOf<SentMessage[]>()
+    expectTypeOf<WebhooksStorage['wakeUps']>().toEqualTypeOf<MessageSource | undefined>()
+  })
+
+  it('does not hand out what opens secrets', () => {
+    expectTypeOf<Webhooks['http']>().not.toHaveProperty('vault')
   })
 })
 
