@@ -125,7 +125,7 @@ export function createWebhooks<const Types extends EventTypes = typeof defaultEv
     runtime,
     emit: createEmit<typeof webhooksEvents>(runtime, options.events),
     eventTypes: createEventTypeCatalog(defineEventTypes<EventTypes>(options.eventTypes ?? defaultEventTypes)),
-    filters: createFilters(),
+    filters: createFilters({ logger: runtime.logger }),
     guard: createAddressGuard(network),
     network,
     vault: createVault(options.encryption, runtime.random),

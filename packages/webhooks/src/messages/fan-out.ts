@@ -100,13 +100,13 @@ async function mustWait(
 /** Whether an endpoint hears a message. `data` is asked for if nothing else decides. */
 export function receives(
   filters: Deps['filters'],
-  endpoint: Pick<Subscriber, 'eventTypes' | 'channels' | 'filter'>,
+  endpoint: Pick<Subscriber, 'id' | 'eventTypes' | 'channels' | 'filter'>,
   { type, channels }: Pick<StoredMessage, 'type' | 'channels'>,
   data: () => unknown,
 ): boolean {
   if (!subscribesTo(endpoint.eventTypes, type)) return false
   if (endpoint.channels !== null && !endpoint.channels.some((channel) => channels?.includes(channel))) return false
-  return endpoint.filter === null || filters.matches(endpoint.filter, data())
+  return filters.hears(endpoint, data)
 }
 
 /** Behind what is still to be sent of the same key. */
