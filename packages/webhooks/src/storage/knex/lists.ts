@@ -9,7 +9,7 @@ import type { DeliverySlice, DeliveryStore } from '../../deliveries/store.js'
  * looked for among so many rows.
  */
 export function deliveryLists(table: KnexTable<StoredDelivery>): Pick<DeliveryStore, 'list' | 'lookDownTo'> {
-  const { db } = table
+  const { db, name } = table
   const mysql = dialectOf(db) === 'mysql'
 
   /** The part of the filter that an index finds in the order of ids. */
@@ -21,8 +21,15 @@ export function deliveryLists(table: KnexTable<StoredDelivery>): Pick<DeliverySt
     return byStatus && status !== undefined ? { ...of, status } : of
   }
 
+  /** MySQL and MariaDB take any index that begins with a column that is asked for, or two, and sort what they find. */
+  function source({ endpointId, messageId, status }: Partial<StoredDelivery>): Knex.QueryBuilder {
+    if (!mysql) return db(name)
+    const index = messageId ? 'message' : endpointId ? 'endpoint' : status ? 'set_aside' : 'tenant'
+    return db.from(db.raw('?? force index (??)', [name, `${name}_${index}`]))
+  }
+
   function rows(tenantId: string, by: Partial<StoredDelivery>, { after, from }: DeliverySlice): Knex.QueryBuilder {
-    const query = table.query(by)
+    const query = source(by).where(table.encode(by))
     // What is narrower than the tenant must not be looked for among all that the tenant has: SQLite cannot tell.
     const narrow = by.endpointId !== undefined || by.messageId !== undefined
     if (narrow && dialectOf(db) === 'sqlite') query.whereRaw('+tenant_id = ?', [tenantId])
