@@ -13,6 +13,11 @@ export interface RunOptions {
    * docs/decisions/0020.
    */
   savepoint?: boolean
+  /**
+   * For how long a transaction of its own waits for a row that another one has locked, in milliseconds, before it fails
+   * with `busy`: for as long as the database is set to unless told. SQLite has one lock, and its own `busy_timeout`.
+   */
+  lockTimeoutMs?: number
 }
 
 /** Hands work the stores of one module, bound to one transaction. */

@@ -289,6 +289,43 @@ describe('a worker', () => {
     await expect.poll(async () => (await webhooks.jobs.get(scope, job.id)).status).toBe('done')
   })
 
+  it('serves others while one tenant’s slow endpoints would take all places', async () => {
+    const { webhooks, startWorker } = hosted()
+    const hanging = await receiver(() => {})
+    const good = await receiver()
+    for (let n = 0; n < 6; n++) await webhooks.endpoints.create(scope, { url: hanging.url })
+    await webhooks.publishBatch(Array.from({ length: 20 }, () => keyCreated))
+    startWorker({ concurrency: 10, maxInFlightPerEndpoint: 4 })
+    await expect.poll(() => hanging.received.length).toBe(10)
+    const healthy = { ...scope, tenantId: 'healthy' }
+    await webhooks.endpoints.create(healthy, { url: good.url })
+    await webhooks.publishBatch(Array.from({ length: 50 }, () => ({ ...keyCreated, tenantId: 'healthy' })))
+    // The deadline of those that hang is 20 s.
+    await expect.poll(() => good.received.length, { timeout: 10_000 }).toBe(50)
+    // A tenant has no more than its share under way.
+    expect(hanging.received.length).toBeLessThanOrEqual(20)
+  }, 20_000)
+
+  it('comes back from a stop with a grace although its database never answers again', async () => {
+    const inner = memoryStorage()
+    let silent = false
+    const never = new Promise<never>(() => {})
+    const storage: WebhooksStorage = {
+      ...inner,
+      read: (...args) => (silent ? never : inner.read(...args)),
+      run: (...args) => (silent ? never : inner.run(...args)),
+    }
+    const logger = recordingLogger()
+    const webhooks = createWebhooks({ storage, logger, network: loopback })
+    const target = await receiver()
+    await webhooks.endpoints.create(scope, { url: target.url })
+    const worker = webhooks.startWorker({ pollMs: 10 })
+    silent = true
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await worker.stop({ graceMs: 0 })
+    expect(logger.entries.at(-1)?.message).toContain('does not answer')
+  }, 20_000)
+
   it('opens no socket before there is something to send', async () => {
     const server = createServer()
     let connections = 0

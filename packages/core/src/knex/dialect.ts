@@ -32,6 +32,11 @@ export function isContention(error: unknown): boolean {
   )
 }
 
+/** A row stayed locked for longer than was waited: PostgreSQL's 55P03, and MySQL's word for the same. */
+export function isLockTimeout(error: unknown): boolean {
+  return ['55P03', 'ER_LOCK_WAIT_TIMEOUT'].includes(codeOf(error))
+}
+
 /** InnoDB has rolled the whole transaction back, not just the statement: a savepoint of it is gone as well. */
 export function endsMysqlTransaction(error: unknown): boolean {
   return ['ER_LOCK_DEADLOCK', 'ER_CHECKREAD', 'ER_SP_DOES_NOT_EXIST'].includes(codeOf(error))

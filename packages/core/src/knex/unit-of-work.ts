@@ -2,7 +2,7 @@
 import type { Knex } from 'knex'
 import { coreErrors, isProblem } from '../errors.js'
 import type { Storage, Tx } from '../storage.js'
-import { dialectOf, endsMysqlTransaction, isMissingTable } from './dialect.js'
+import { dialectOf, endsMysqlTransaction, isLockTimeout, isMissingTable } from './dialect.js'
 import { withoutValues } from './redact.js'
 import { retryOnContention } from './retry.js'
 
@@ -37,6 +37,10 @@ export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOption
 
   const explain = (error: unknown) => {
     if (isProblem(error)) return error
+    if (isLockTimeout(error)) {
+      const detail = 'Another transaction has locked a row for too long.'
+      return coreErrors.busy({ detail, cause: withoutValues(error, options.prefix) })
+    }
     const missing = isMissingTable(error) && String((error as Error).message).includes(options.prefix)
     const cause = withoutValues(error, options.prefix)
     if (!missing) return cause
@@ -44,11 +48,12 @@ export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOption
     return coreErrors.not_migrated({ detail, cause })
   }
 
-  const inOwn = <T>(work: (stores: Stores, tx: Tx) => Promise<T>): Promise<T> =>
+  const inOwn = <T>(work: (stores: Stores, tx: Tx) => Promise<T>, lockTimeoutMs?: number): Promise<T> =>
     retryOnContention(() =>
       knex.transaction(async (trx) => {
         if (dialect === 'sqlite') await takeWriteLock(trx, options.prefix)
-        return work(bind(trx), trx)
+        const working = () => work(bind(trx), trx)
+        return lockTimeoutMs === undefined ? working() : withLockTimeout(trx, lockTimeoutMs, working)
       }, config),
     )
 
@@ -80,9 +85,9 @@ export function knexUnitOfWork<Stores>(knex: Knex, options: KnexUnitOfWorkOption
 
   return {
     owns,
-    async run(work, tx, { savepoint = true } = {}) {
+    async run(work, tx, { savepoint = true, lockTimeoutMs } = {}) {
       try {
-        if (!tx) return await inOwn(work)
+        if (!tx) return await inOwn(work, lockTimeoutMs)
         return await (savepoint ? joined(checked(tx), work) : alongside(checked(tx), work))
       } catch (error) {
         throw explain(error)
@@ -108,4 +113,25 @@ function outermost(tx: Knex.Transaction): Knex.Transaction {
  */
 async function takeWriteLock(trx: Knex.Transaction, prefix: string): Promise<void> {
   await trx(`${prefix}migrations`).where('name', '').delete()
+}
+
+/** MySQL knows it for a session only, which goes back to the host's pool as it was; and in seconds. */
+async function withLockTimeout<T>(trx: Knex.Transaction, ms: number, work: () => Promise<T>): Promise<T> {
+  switch (dialectOf(trx)) {
+    case 'sqlite':
+      return work()
+    case 'postgres':
+      await trx.raw(`set local lock_timeout = ${Math.ceil(ms)}`)
+      return work()
+    case 'mysql': {
+      const name = 'innodb_lock_wait_timeout'
+      await trx.raw(`set @org_wait = @@session.${name}, session ${name} = ${Math.ceil(ms / 1000)}`)
+      try {
+        return await work()
+      } finally {
+        // A connection that is gone has nothing to set back.
+        await trx.raw(`set session ${name} = @org_wait`).catch(() => {})
+      }
+    }
+  }
 }

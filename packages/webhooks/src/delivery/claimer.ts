@@ -67,6 +67,8 @@ export class Claimer {
   get staleIn(): number {
     const { clock, queue } = this.#parts
     const age = clock.now() - this.#refreshedAt
+    // The clock was set back.
+    if (age < 0) return 0
     return Math.max(queue?.pollMs ?? refreshMs, this.#refreshCost * refreshShare) - age
   }
 
@@ -120,10 +122,9 @@ export class Claimer {
     const ids = this.agenda.due(dueBy, Math.min(free, maxEndpoints), (id) => pump.freeOf(id) > 0)
     this.#foundNothing = ids.length === 0 && this.agenda.due(dueBy, 1, () => true).length === 0
     if (ids.length === 0) return null
-    const share = Math.ceil(free / ids.length)
-    const wanted = new Map(ids.map((id) => [id, Math.min(share, pump.freeOf(id))]))
+    const wanted = this.#sharesOf(ids, free)
     const { jobs, more, notBefore } = await engine.claim(wanted, { dueBy, heedCircuits })
-    for (const id of ids) {
+    for (const id of wanted.keys()) {
       const until = notBefore.get(id)
       this.agenda.served(id, (more.has(id) && !queue) || until !== undefined)
       if (until !== undefined) this.agenda.putOff(id, until)
@@ -136,6 +137,23 @@ export class Claimer {
       )
     pump.take(jobs)
     return jobs.length
+  }
+
+  /** The same for each, within what its own limits and its tenant's leave. */
+  #sharesOf(ids: readonly string[], free: number): Map<string, number> {
+    const { pump } = this.#parts
+    const share = Math.ceil(free / ids.length)
+    const leftOf = new Map<string | undefined, number>()
+    const shares = new Map<string, number>()
+    for (const id of ids) {
+      const tenantId = pump.tenantOf(id)
+      const left = leftOf.get(tenantId) ?? pump.freeOfTenant(tenantId)
+      const own = Math.min(share, pump.freeOf(id), left)
+      if (own <= 0) continue
+      shares.set(id, own)
+      leftOf.set(tenantId, left - own)
+    }
+    return shares
   }
 
   /** Whoever has room takes the rest: through the queue, or by this worker if that is out of reach. */

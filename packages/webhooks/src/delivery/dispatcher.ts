@@ -75,7 +75,7 @@ export function createDispatcher(
   const engine = createEngine({ storage, runtime }, timeoutMs)
   const attempting = createAttempting(deps, createOutgoing(deps), timeoutMs)
   const finish = createFinish(deps)
-  const chores = [fanOut.goOn, async () => (await besides.jobs()) || (await besides.idle())]
+  const chores = [fanOut.goOn, besides.jobs, besides.idle]
   const probe = () => storage.read(({ endpoints }) => endpoints.byIds(['']))
 
   const longest = Math.max(timeoutMs, maxEndpointTimeoutMs)

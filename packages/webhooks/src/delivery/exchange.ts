@@ -107,7 +107,7 @@ export class RunningExchange implements Dispatcher.DispatchHandler, Waiter {
     }
     this.#status = status
     this.#headers = headers
-    this.#body = new BodyReader(headers['content-encoding'])
+    this.#body = new BodyReader(String(headers['content-encoding'] ?? ''))
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -146,7 +146,7 @@ export class RunningExchange implements Dispatcher.DispatchHandler, Waiter {
       responseTruncated: false,
       error: result.error,
       detail: result.detail,
-      durationMs: now - this.#startedAt,
+      durationMs: Math.max(0, now - this.#startedAt),
     }
     if (!connection) pool.cancel(this.#request.origin, this)
     else if (ended && this.#headers?.connection !== 'close') pool.release(connection, now)

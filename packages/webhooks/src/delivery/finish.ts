@@ -9,6 +9,9 @@ import { statsOf } from '../stats/tally.js'
 import type { WebhooksStores } from '../storage/port.js'
 import type { Outcome, Result } from './attempt.js'
 
+/** For how long everybody else's results wait for a row that a transaction of the host has locked. */
+const lockTimeoutMs = 2_000
+
 /** What was finished, by what became of it; `fenced` are those whose lease somebody else had taken over. */
 export type FinishCounts = Record<Outcome['kind'] | 'fenced', number>
 
@@ -22,40 +25,44 @@ export type Finish = (results: readonly Result[]) => Promise<FinishCounts>
 export function createFinish(deps: Pick<Deps, 'storage' | 'runtime' | 'emit' | 'onEndpointDisabled'>): Finish {
   const { storage, runtime, emit, onEndpointDisabled } = deps
   return async (results) => {
-    const { counts, newlyDisabled } = await storage.run(async (stores, tx) => {
-      const counts = noCounts()
-      const now = runtime.clock.now()
-      // Endpoints are locked before their health, and that before deliveries, as everywhere.
-      const settled = await settleDisabled(deps, stores, results, now, tx)
-      await settleHealth(stores, results, now)
-      const simple = results.filter(isSimple)
-      const delivered = await stores.deliveries.finishDelivered(simple.map(deliveredOf), now)
-      const others = results.filter((result) => !isSimple(result))
-      const rows = await lockRows(stores, others)
-      const patches: Patch[] = []
-      const kept = simple.filter(({ job }) => delivered.has(job.delivery.id))
-      counts.delivered = kept.length
-      counts.fenced = simple.length - kept.length
-      for (const result of others) {
-        const row = rows.get(result.job.delivery.id)
-        if (!row || row.leaseToken !== result.job.leaseToken) {
-          counts.fenced++
-          continue
+    const { counts, newlyDisabled } = await storage.run(
+      async (stores, tx) => {
+        const counts = noCounts()
+        const now = runtime.clock.now()
+        // Endpoints are locked before their health, and that before deliveries, as everywhere.
+        const settled = await settleDisabled(deps, stores, results, now, tx)
+        await settleHealth(stores, results, now)
+        const simple = results.filter(isSimple)
+        const delivered = await stores.deliveries.finishDelivered(simple.map(deliveredOf), now)
+        const others = results.filter((result) => !isSimple(result))
+        const rows = await lockRows(stores, others)
+        const patches: Patch[] = []
+        const kept = simple.filter(({ job }) => delivered.has(job.delivery.id))
+        counts.delivered = kept.length
+        counts.fenced = simple.length - kept.length
+        for (const result of others) {
+          const row = rows.get(result.job.delivery.id)
+          if (!row || row.leaseToken !== result.job.leaseToken) {
+            counts.fenced++
+            continue
+          }
+          const patch = patchFor(row, result, now, settled.disabled)
+          patches.push(patch)
+          kept.push(result)
+          counts[result.outcome.kind]++
+          if (patch.status === 'dead_letter' && row.status === 'pending') await announce({ ...row, ...patch }, tx)
+          await keepOrder(stores, row, patch, now)
         }
-        const patch = patchFor(row, result, now, settled.disabled)
-        patches.push(patch)
-        kept.push(result)
-        counts[result.outcome.kind]++
-        if (patch.status === 'dead_letter' && row.status === 'pending') await announce({ ...row, ...patch }, tx)
-        await keepOrder(stores, row, patch, now)
-      }
-      if (patches.length > 0) await stores.deliveries.updateEach(patches)
-      const attempts = kept.flatMap(({ attempt }) => attempt ?? [])
-      if (attempts.length > 0) await stores.deliveries.insertAttempts(attempts)
-      // Last, since all workers add to the same few rows: whoever waits for one waits for a commit alone.
-      await stores.stats.add(statsOf(kept, now))
-      return { counts, newlyDisabled: settled.newlyDisabled }
-    })
+        if (patches.length > 0) await stores.deliveries.updateEach(patches)
+        const attempts = kept.flatMap(({ attempt }) => attempt ?? [])
+        if (attempts.length > 0) await stores.deliveries.insertAttempts(attempts)
+        // Last, since all workers add to the same few rows: whoever waits for one waits for a commit alone.
+        await stores.stats.add(statsOf(kept, now))
+        return { counts, newlyDisabled: settled.newlyDisabled }
+      },
+      undefined,
+      { lockTimeoutMs },
+    )
     for (const { endpoint, tenantId } of newlyDisabled) onEndpointDisabled(endpoint, { tenantId })
     return counts
   }

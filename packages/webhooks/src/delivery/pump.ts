@@ -1,8 +1,10 @@
 /** Keeps a bounded number of sends going, and gathers what came of them to be written together. */
-import type { Logger } from '@org/core'
+import { isProblem, type Logger } from '@org/core'
+import { boundedMap } from '../signing/bounded-map.js'
 import type { Attempting, Result } from './attempt.js'
 import type { Job } from './engine.js'
 import { type Finish, type FinishCounts, noCounts } from './finish.js'
+import { Counter, Places } from './places.js'
 import type { Sender } from './sender.js'
 
 export interface PumpLimits {
@@ -35,6 +37,11 @@ const claimAhead = 4
 /** How much of payloads a worker holds at the most before it claims no more, in characters; one claim may go beyond. */
 const maxHeld = 32 * 1024 * 1024
 
+const maxTenantsKnown = 10_000
+
+/** After how long what somebody has locked is tried again, in milliseconds. */
+const lockedRest = 5_000
+
 /** The most that one transaction finishes. */
 const maxFlush = 500
 
@@ -43,9 +50,13 @@ export class Pump {
   readonly #options: PumpOptions
   /** Claimed and not begun, by endpoint; whoever was served last stands last. */
   readonly #waiting = new Map<string, Job[]>()
-  readonly #sendingOf = new Map<string, number>()
+  readonly #waitingOfTenant = new Counter()
+  readonly #places: Places
+  /** Of endpoints that something was claimed of lately. */
+  readonly #tenantOf = boundedMap<string, string>(maxTenantsKnown)
   #waitingCount = 0
-  #sending = 0
+  /** Until the next of those that are sent has taken long. */
+  #aging: NodeJS.Timeout | undefined
   /** Claimed and not written down yet, in whatever state: what cannot be written must not be followed by more. */
   #held = 0
   #heldSize = 0
@@ -53,11 +64,15 @@ export class Pump {
   #usualSize = 0
   #ahead = 1
   #results: Result[] = []
+  /** Those whose rows somebody else has locked, and those of them that are to be tried again by themselves. */
+  #locked: Result[] = []
+  #again: Result[] = []
   /** Those that the last flush could not write. */
   #refused: readonly Result[] = []
 
   constructor(options: PumpOptions) {
     this.#options = options
+    this.#places = new Places(options)
   }
 
   get #claimable(): number {
@@ -67,42 +82,57 @@ export class Pump {
   /** How many more may be claimed. */
   get free(): number {
     if (this.#held === 0) return this.#claimable
+    const held = this.#held - this.#places.slow
     const sized = Math.floor((maxHeld - this.#heldSize) / Math.max(this.#usualSize, 1))
-    return Math.min(this.#claimable - this.#held, sized)
+    return Math.min(this.#claimable - held, sized)
   }
 
   /** Whether it is worth a claim: few at a time cost nearly as much as many, but no place stays empty for that. */
   get hasRoom(): boolean {
     const { free } = this
-    return free > 0 && (this.#sending < this.#options.concurrency || free >= this.#claimable / 2)
+    return free > 0 && (this.#places.isFree || free >= this.#claimable / 2)
   }
 
   /** How many more of one endpoint may be. */
   freeOf(endpointId: string): number {
     const waiting = this.#waiting.get(endpointId)?.length ?? 0
-    return this.#options.perEndpoint * this.#ahead - (this.#sendingOf.get(endpointId) ?? 0) - waiting
+    const own = this.#options.perEndpoint * this.#ahead - this.#places.ofEndpoint(endpointId) - waiting
+    return Math.min(own, this.freeOfTenant(this.tenantOf(endpointId)))
+  }
+
+  /** Whose endpoint it is, if that is known. */
+  tenantOf(endpointId: string): string | undefined {
+    return this.#tenantOf.get(endpointId)
+  }
+
+  /** How many more of a tenant may be; of one that is not known, as many as there is room for. */
+  freeOfTenant(tenantId: string | undefined): number {
+    if (tenantId === undefined) return Number.POSITIVE_INFINITY
+    return this.#places.tenantLimit - this.#places.ofTenant(tenantId) - this.#waitingOfTenant.get(tenantId)
   }
 
   get isIdle(): boolean {
-    return this.#sending === 0 && this.#waitingCount === 0 && this.#results.length === 0
+    return this.#places.taken === 0 && this.#waitingCount === 0 && this.ended === 0
   }
 
   get isSending(): boolean {
-    return this.#sending > 0
+    return this.#places.taken > 0
   }
 
   /** How many ended and are not written yet. */
   get ended(): number {
-    return this.#results.length
+    return this.#results.length + this.#again.length
   }
 
   /** Sends them as soon as there is a place. */
   take(jobs: readonly Job[]): void {
     for (const job of jobs) {
-      const { endpointId } = job.delivery
+      const { endpointId, tenantId } = job.delivery
       const waiting = this.#waiting.get(endpointId)
       if (waiting) waiting.push(job)
       else this.#waiting.set(endpointId, [job])
+      this.#waitingOfTenant.add(tenantId, 1)
+      this.#tenantOf.set(endpointId, tenantId)
     }
     this.#waitingCount += jobs.length
     this.#held += jobs.length
@@ -121,27 +151,47 @@ export class Pump {
   /** Gives back what was claimed and not begun, to be claimed by whoever comes next. */
   release(now: number): void {
     for (const jobs of this.#waiting.values()) {
-      for (const job of jobs) this.#results.push({ job, outcome: { kind: 'released', dueAt: now }, attempt: null })
+      for (const job of jobs) {
+        this.#waitingOfTenant.add(job.delivery.tenantId, -1)
+        this.#results.push({ job, outcome: { kind: 'released', dueAt: now }, attempt: null })
+      }
     }
     this.#waiting.clear()
     this.#waitingCount = 0
+    this.#tryLocked()
   }
 
   #fill(): void {
-    while (this.#sending < this.#options.concurrency) {
+    while (this.#places.isFree) {
       const job = this.#next()
       if (!job) return
       void this.#send(job)
     }
+    this.#aging ??= this.#watch()
+  }
+
+  /** Nobody may end for long; who takes long then makes room. */
+  #watch(): NodeJS.Timeout | undefined {
+    const next = this.#places.age()
+    if (next === null) return undefined
+    const timer = setTimeout(() => {
+      this.#aging = undefined
+      this.#places.age()
+      this.#fill()
+      this.#options.onEnd()
+    }, next)
+    return timer.unref()
   }
 
   #next(): Job | undefined {
     for (const [endpointId, jobs] of this.#waiting) {
-      if ((this.#sendingOf.get(endpointId) ?? 0) >= this.#options.perEndpoint) continue
+      const tenantId = jobs[0]?.delivery.tenantId ?? ''
+      if (!this.#places.allows(endpointId, tenantId)) continue
       const job = jobs.shift()
       this.#waiting.delete(endpointId)
       if (jobs.length > 0) this.#waiting.set(endpointId, jobs)
       this.#waitingCount--
+      this.#waitingOfTenant.add(tenantId, -1)
       return job
     }
     return undefined
@@ -149,9 +199,8 @@ export class Pump {
 
   async #send(job: Job): Promise<void> {
     const { attempting, sender, logger, onEnd } = this.#options
-    const { endpointId } = job.delivery
-    this.#sending++
-    this.#sendingOf.set(endpointId, (this.#sendingOf.get(endpointId) ?? 0) + 1)
+    const { endpointId, tenantId } = job.delivery
+    const place = this.#places.begin(endpointId, tenantId)
     try {
       this.#results.push(await attempting(job, sender))
     } catch (error) {
@@ -159,10 +208,7 @@ export class Pump {
       this.#letGo([{ job }])
       logger.error('A webhook delivery could not be attempted', { deliveryId: job.delivery.id, error })
     } finally {
-      this.#sending--
-      const left = (this.#sendingOf.get(endpointId) ?? 1) - 1
-      if (left > 0) this.#sendingOf.set(endpointId, left)
-      else this.#sendingOf.delete(endpointId)
+      this.#places.end(place)
       this.#fill()
       onEnd()
     }
@@ -175,22 +221,43 @@ export class Pump {
    * @throws if the storage is away, or nothing could be written; the results then wait for the next flush.
    */
   async flush(): Promise<void> {
-    const results = this.#results.splice(0, maxFlush)
+    const results = this.#again.length > 0 ? this.#again.splice(0) : this.#results.splice(0, maxFlush)
     if (results.length === 0) return
     const left = new Set(results)
     try {
       await this.#write(results)
     } catch (error) {
       try {
-        const failed = results.length > 1 ? await this.#flushOneByOne(left) : results
-        if (failed.length === results.length) throw error
-        this.#report(failed, error)
+        const failed = results.length > 1 ? await this.#flushOneByOne(left) : new Map([[results[0] as Result, error]])
+        const locked = [...failed.keys()].filter((result) => isBusy(failed.get(result)))
+        this.#putOff(locked)
+        for (const result of locked) {
+          failed.delete(result)
+          left.delete(result)
+        }
+        if (failed.size === results.length) throw error
+        this.#report([...failed.keys()], error)
       } catch (reason) {
         this.#results.push(...left)
         this.#refused = results
         throw reason
       }
     }
+  }
+
+  #putOff(locked: readonly Result[]): void {
+    if (locked.length === 0) return
+    const deliveryIds = locked.map(({ job }) => job.delivery.id)
+    this.#options.logger.warn('What came of webhook deliveries waits for rows that another transaction has locked', {
+      deliveryIds,
+    })
+    this.#locked.push(...locked)
+    setTimeout(() => this.#tryLocked(), lockedRest).unref()
+  }
+
+  #tryLocked(): void {
+    this.#again.push(...this.#locked.splice(0))
+    this.#options.onEnd()
   }
 
   async #write(results: readonly Result[]): Promise<void> {
@@ -203,7 +270,7 @@ export class Pump {
 
   /** Gives up on what the last flush could not write: the end of its lease makes it due again. */
   leave(error: unknown): void {
-    const refused = this.#refused
+    const refused = this.#results.filter((result) => this.#refused.includes(result))
     this.#results = this.#results.filter((result) => !refused.includes(result))
     this.#report(refused, error)
   }
@@ -215,17 +282,17 @@ export class Pump {
     this.#options.logger.error('Webhook deliveries could not be finished', { deliveryIds, error })
   }
 
-  /** Answers those that failed, and takes the others out of `left`. @throws if the storage is away. */
-  async #flushOneByOne(left: Set<Result>): Promise<Result[]> {
-    const failed: Result[] = []
+  /** Answers those that failed, and why; takes the others out of `left`. @throws if the storage is away. */
+  async #flushOneByOne(left: Set<Result>): Promise<Map<Result, unknown>> {
+    const failed = new Map<Result, unknown>()
     await this.#options.probe()
     for (const result of [...left]) {
       try {
         await this.#write([result])
         left.delete(result)
-      } catch {
+      } catch (error) {
         await this.#options.probe()
-        failed.push(result)
+        failed.set(result, error)
       }
     }
     return failed
@@ -242,3 +309,5 @@ export class Pump {
 function sizeOf(jobs: readonly Job[]): number {
   return jobs.reduce((sum, { message }) => sum + (message?.body?.length ?? 0), 0)
 }
+
+const isBusy = (error: unknown) => isProblem(error) && error.code === 'busy'

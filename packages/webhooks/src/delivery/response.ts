@@ -24,9 +24,9 @@ export class BodyReader {
   #size = 0
 
   /** `encoding` is the response's `content-encoding`. A coding that Node.js cannot read is kept as it came. */
-  constructor(encoding: string | undefined) {
-    const coding = encoding?.trim().toLowerCase()
-    this.#coding = coding !== undefined && readable.has(coding) ? coding : null
+  constructor(encoding: string) {
+    const coding = encoding.trim().toLowerCase()
+    this.#coding = readable.has(coding) ? coding : null
     this.#limit = this.#coding === null ? maxWireBytes.plain : maxWireBytes.encoded
   }
 

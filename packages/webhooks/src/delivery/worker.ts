@@ -10,7 +10,8 @@ export interface Worker {
   /**
    * Claims nothing more, waits for what is being sent and writes what came of it. What is still being sent after
    * `graceMs` (the exchange's own deadline unless told) is ended and released, to be sent by whoever claims it next.
-   * May be called again with a shorter grace.
+   * May be called again with a shorter grace. With a grace, it comes back 10 s after that at the latest, also when the
+   * database does not answer any more.
    *
    * @throws ProblemError `setup_error` for a grace that is no time.
    */
@@ -68,6 +69,9 @@ const maxRefusals = 3
 
 /** How often a stopping worker tries to write its results before it leaves them to the ends of their leases. */
 const stopFlushes = 5
+
+/** How long a stop with a grace waits after that for what is to be written, in milliseconds. */
+const writeMs = 10_000
 
 /** The longest that a timer waits; beyond it fires at once. */
 const maxTimer = 2 ** 31 - 1
@@ -209,12 +213,25 @@ export function runWorker(parts: WorkerParts): Worker {
         return Promise.reject(coreErrors.setup_error({ detail: '`graceMs` must be a number of milliseconds.' }))
       }
       ended ??= end()
-      if (graceMs !== undefined) {
-        const timer = setTimeout(() => sender.abort(), Math.min(graceMs, maxTimer))
-        const clear = () => clearTimeout(timer)
-        ended.then(clear, clear)
-      }
-      return ended
+      if (graceMs === undefined) return ended
+      const timer = setTimeout(() => sender.abort(), Math.min(graceMs, maxTimer))
+      const silent = new Promise<void>((resolve) => {
+        const last = setTimeout(
+          () => {
+            logger.error(
+              'The webhooks worker stops though its database does not answer: what it holds waits for its leases',
+            )
+            resolve()
+          },
+          Math.min(graceMs + writeMs, maxTimer),
+        )
+        const clear = () => {
+          clearTimeout(timer)
+          clearTimeout(last)
+        }
+        ended?.then(clear, clear)
+      })
+      return Promise.race([ended, silent])
     },
   }
 }
