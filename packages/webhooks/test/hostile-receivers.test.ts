@@ -193,6 +193,14 @@ describe('a compressed answer that nobody asked for', () => {
     expect(exchange).toMatchObject({ error: null, responseBody: 'read me', responseTruncated: false })
   })
 
+  it('in two codings at once is kept as it came', async () => {
+    const twice = says(
+      `${ok}content-encoding: gzip\r\ncontent-encoding: br\r\ncontent-length: 7\r\n\r\n`,
+      Buffer.from('read me'),
+    )
+    expect(await against(twice)).toMatchObject({ error: null, responseBody: 'read me' })
+  })
+
   const { zstdCompressSync } = zlib as { zstdCompressSync?: (data: string) => Buffer }
   it.runIf(zstdCompressSync)('in zstd is read', async () => {
     const exchange = await against(encoded('zstd', zstdCompressSync?.('read me') ?? Buffer.alloc(0)))

@@ -1,9 +1,10 @@
 /** Connections that only reach addresses which the guard allows. */
-import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns'
+import type { LookupAddress, LookupOptions } from 'node:dns'
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import { buildConnector } from 'undici'
 import type { AddressGuard } from './address-guard.js'
+import { createLookup } from './lookup.js'
 import { ProxyError, type ProxyServer, tunnel } from './proxy.js'
 
 type Protocol = 'http:' | 'https:'
@@ -38,7 +39,7 @@ type Reached = (address: string | null) => void
  */
 export function guardedDial(options: ConnectOptions): Dial {
   const { guard, ca, proxy } = options
-  const lookup = options.lookup ?? (systemLookup as LookupFunction)
+  const lookup = options.lookup ?? createLookup()
   // Made once and late: it parses some 150 certificates.
   let made: SecureContext | null = null
   const context = () => {

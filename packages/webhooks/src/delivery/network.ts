@@ -16,7 +16,10 @@ export interface NetworkOptions {
    * unless told, at most 10 min.
    */
   timeoutMs?: number
-  /** Resolves names in place of `dns.lookup`. What it answers is judged just the same. */
+  /**
+   * Resolves names in place of our own way, which asks the nameservers of the system and its files only for what those do
+   * not know. What it answers is judged just the same.
+   */
   lookup?: LookupFunction
   /**
    * An HTTP proxy that every delivery goes through: `'http://user:password@proxy.internal:3128'`, or `https:`. It must

@@ -1,7 +1,10 @@
 import { z } from 'zod'
 
 export const WorkerOptions = z.strictObject({
-  /** How many deliveries are sent at once: 100 unless told. */
+  /**
+   * How many deliveries are sent at once: 100 unless told. What takes longer than 2 s no longer counts, up to four times
+   * as many in all; one tenant has half of those at the most.
+   */
   concurrency: z.int().min(1).max(10_000).default(100),
   /** How many of one endpoint this worker sends at once: 20 unless told. */
   maxInFlightPerEndpoint: z.int().min(1).default(20),

@@ -12,6 +12,9 @@ import type { MessageBody, StoredMessage } from './schema.js'
 const inlineEndpoints = 100
 const endpointsPerTurn = 500
 
+/** In milliseconds. */
+const longestTurn = 10
+
 export type FanOutDeps = Pick<Deps, 'storage' | 'runtime' | 'schedule' | 'maxBodyBytes' | 'filters' | 'wake'>
 
 export interface FanOut {
@@ -31,9 +34,17 @@ export function createFanOut(deps: FanOutDeps): FanOut {
     subscribers: readonly Subscriber[],
   ): Promise<StoredDelivery[]> {
     const data = dataOnce(message)
-    const receivers = subscribers.filter((endpoint) => receives(filters, endpoint, message, data))
     const made: StoredDelivery[] = []
-    for (const endpoint of receivers) made.push(await inOrder(stores, endpoint, message, deliveryOf(message, endpoint)))
+    let turnBegan = performance.now()
+    for (const endpoint of subscribers) {
+      // Customers' filters over a large payload take long, and others want the event loop too.
+      if (performance.now() - turnBegan > longestTurn) {
+        await new Promise(setImmediate)
+        turnBegan = performance.now()
+      }
+      if (!receives(filters, endpoint, message, data)) continue
+      made.push(await inOrder(stores, endpoint, message, deliveryOf(message, endpoint)))
+    }
     return made
   }
 
