@@ -32,7 +32,7 @@ export interface PumpOptions extends PumpLimits {
  * begins with once, and doubles that with each write: one that is killed again and again before it has written anything
  * loses little each time, and comes to write something.
  */
-const claimAhead = 4
+const claimAhead = 6
 
 /** How much of payloads a worker holds at the most before it claims no more, in characters; one claim may go beyond. */
 const maxHeld = 32 * 1024 * 1024
