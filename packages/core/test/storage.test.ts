@@ -280,6 +280,40 @@ for (const { name, missing, open } of databases) {
       await db.close()
     })
 
+    it('waits for a locked row no longer than it was told, and leaves the session as it was', async () => {
+      const db = await open({ pool: 1 })
+      await applyMigrations(db.knex, migrations, 'demo_')
+      const storage = knexStorage(db)
+      const seconds = async () =>
+        name === 'mariadb' ? (await db.knex.raw('select @@session.innodb_lock_wait_timeout as s'))[0][0].s : null
+      const usual = await seconds()
+      const options = { lockTimeoutMs: 1_000 }
+      await storage.run((items) => items.count(), undefined, options)
+      expect(await seconds()).toBe(usual)
+      const failing = storage.run(() => Promise.reject(new Error('no')), undefined, options)
+      await expect(failing).rejects.toThrow('no')
+      expect(await seconds()).toBe(usual)
+      const ended = storage.run((_, tx) => (tx as Knex.Transaction).rollback(new Error('ended')), undefined, options)
+      await expect(ended).rejects.toThrow()
+      expect(await seconds()).toBe(usual)
+      if (name !== 'sqlite') {
+        await db.knex('demo_items').insert({ id: 'locked', owner_id: 'o', tags: '[]' })
+        const other = db.connect()
+        const host = await other.transaction()
+        await host('demo_items').where({ id: 'locked' }).forUpdate()
+        const waits = storage.run(
+          (_, tx) => (tx as Knex)('demo_items').where({ id: 'locked' }).delete(),
+          undefined,
+          options,
+        )
+        await expect(waits).rejects.toMatchObject({ code: 'busy' })
+        expect(await seconds()).toBe(usual)
+        await host.rollback()
+        await other.destroy()
+      }
+      await db.close()
+    })
+
     it('migrates once when many processes start together', async () => {
       const processes = Array.from({ length: 5 }, () => db.connect())
       const applied = await Promise.all(processes.map((knex) => applyMigrations(knex, migrations, 'demo_')))

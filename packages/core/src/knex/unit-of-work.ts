@@ -115,7 +115,10 @@ async function takeWriteLock(trx: Knex.Transaction, prefix: string): Promise<voi
   await trx(`${prefix}migrations`).where('name', '').delete()
 }
 
-/** MySQL knows it for a session only, which goes back to the host's pool as it was; and in seconds. */
+/**
+ * MySQL knows it for a session only, and in seconds: none for less than one, where MariaDB does not wait at all. The
+ * session goes back to the host's pool as it was, also when somebody has ended the transaction meanwhile.
+ */
 async function withLockTimeout<T>(trx: Knex.Transaction, ms: number, work: () => Promise<T>): Promise<T> {
   switch (dialectOf(trx)) {
     case 'sqlite':
@@ -125,13 +128,18 @@ async function withLockTimeout<T>(trx: Knex.Transaction, ms: number, work: () =>
       return work()
     case 'mysql': {
       const name = 'innodb_lock_wait_timeout'
-      await trx.raw(`set @org_wait = @@session.${name}, session ${name} = ${Math.ceil(ms / 1000)}`)
+      const connection: MysqlConnection = await trx.client.acquireConnection()
+      await trx.raw(`set @org_wait = @@session.${name}, session ${name} = ${Math.floor(ms / 1000)}`)
       try {
         return await work()
       } finally {
         // A connection that is gone has nothing to set back.
-        await trx.raw(`set session ${name} = @org_wait`).catch(() => {})
+        await new Promise<void>((resolve) => connection.query(`set session ${name} = @org_wait`, () => resolve()))
       }
     }
   }
+}
+
+interface MysqlConnection {
+  query(sql: string, callback: () => void): void
 }

@@ -4,7 +4,7 @@ import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'n
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import { buildConnector } from 'undici'
 import type { AddressGuard } from './address-guard.js'
-import { createLookup } from './lookup.js'
+import { sharedLookup } from './lookup.js'
 import { ProxyError, type ProxyServer, tunnel } from './proxy.js'
 
 type Protocol = 'http:' | 'https:'
@@ -39,7 +39,7 @@ type Reached = (address: string | null) => void
  */
 export function guardedDial(options: ConnectOptions): Dial {
   const { guard, ca, proxy } = options
-  const lookup = options.lookup ?? createLookup()
+  const lookup = options.lookup ?? sharedLookup
   // Made once and late: it parses some 150 certificates.
   let made: SecureContext | null = null
   const context = () => {

@@ -1,5 +1,5 @@
 /** Starts workers, and drains. */
-import { parse } from '@org/core'
+import { coreErrors, parse } from '@org/core'
 import type { z } from 'zod'
 import type { Deps } from '../deps.js'
 import { maxEndpointTimeoutMs } from '../endpoints/schema.js'
@@ -18,6 +18,9 @@ import { WorkerOptions } from './schema.js'
 import { checkNetwork, createSender, defaultTimeoutMs } from './sender.js'
 import { Gate, Signal } from './signal.js'
 import { runWorker, type Worker } from './worker.js'
+
+/** How often a drain waits 5 s for rows that somebody has locked. */
+const maxDrainWaits = 6
 
 /** What a drain did. */
 export interface Drained {
@@ -42,6 +45,9 @@ export interface Dispatcher {
   /**
    * Delivers all that is due now, each once (again only if its next attempt is due now too), and returns. It also tries
    * endpoints that a worker leaves alone because they keep failing; rate limits hold.
+   *
+   * @throws ProblemError `busy` if what came of some could not be written for 30 s, since another transaction has locked
+   *   them: they are sent again.
    */
   drain(): Promise<Drained>
 }
@@ -136,6 +142,7 @@ export function createDispatcher(
     async drain() {
       const { signals, sender, pump, claimer } = assemble(parse(WorkerOptions, {}), false)
       let dueBy: number | undefined
+      let waits = 0
       try {
         for (;;) {
           for (const chore of [fanOut.goOn, besides.jobs]) while (await chore()) {}
@@ -143,6 +150,9 @@ export function createDispatcher(
           dueBy ??= clock.now()
           while ((await claimer.claim(dueBy)) !== null) {}
           if (pump.isIdle) break
+          if (pump.isLocked && ++waits > maxDrainWaits) {
+            throw coreErrors.busy({ detail: 'Another transaction keeps rows locked that were to be written.' })
+          }
           if (pump.ended === 0) await signals.ended.wait()
           await pump.flush()
         }

@@ -9,9 +9,6 @@ import { statsOf } from '../stats/tally.js'
 import type { WebhooksStores } from '../storage/port.js'
 import type { Outcome, Result } from './attempt.js'
 
-/** For how long everybody else's results wait for a row that a transaction of the host has locked. */
-const lockTimeoutMs = 2_000
-
 /** What was finished, by what became of it; `fenced` are those whose lease somebody else had taken over. */
 export type FinishCounts = Record<Outcome['kind'] | 'fenced', number>
 
@@ -19,12 +16,16 @@ export function noCounts(): FinishCounts {
   return { delivered: 0, retry: 0, dead_letter: 0, held: 0, canceled: 0, released: 0, fenced: 0 }
 }
 
-/** Writes results in one transaction, all or none. */
-export type Finish = (results: readonly Result[]) => Promise<FinishCounts>
+/**
+ * Writes results in one transaction, all or none.
+ *
+ * @throws ProblemError `busy` if somebody has locked a row of theirs for so many milliseconds.
+ */
+export type Finish = (results: readonly Result[], lockTimeoutMs: number) => Promise<FinishCounts>
 
 export function createFinish(deps: Pick<Deps, 'storage' | 'runtime' | 'emit' | 'onEndpointDisabled'>): Finish {
   const { storage, runtime, emit, onEndpointDisabled } = deps
-  return async (results) => {
+  return async (results, lockTimeoutMs) => {
     const { counts, newlyDisabled } = await storage.run(
       async (stores, tx) => {
         const counts = noCounts()

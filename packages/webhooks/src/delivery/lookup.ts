@@ -16,8 +16,18 @@ const otherFamilyMs = 250
 /** What says, soon, that the network knows nothing of a name: the system may, from its own files. */
 const unknown = new Set(['ENOTFOUND', 'ENODATA', 'ECONNREFUSED', 'EBADNAME', 'ENOTIMP', 'EREFUSED'])
 
-/** As `dns.lookup` with `all`; the addresses of IPv4 first. Asks the nameservers of the system unless told. */
-export function createLookup(servers?: readonly string[]): LookupFunction {
+/** How long one waits for the system, in milliseconds. */
+const systemPatience = 5_000
+
+export interface LookupParts {
+  /** Those of the system unless told. */
+  servers?: readonly string[]
+  /** Asks the system; rejects if it knows nothing. */
+  askSystem?: (hostname: string) => Promise<LookupAddress[]>
+}
+
+/** As `dns.lookup` with `all`; the addresses of IPv4 first. One is enough for a process. */
+export function createLookup({ servers, askSystem = ofSystem }: LookupParts = {}): LookupFunction {
   /** Those who ask for the same name at the same time are told the same. */
   const running = new Map<string, Promise<LookupAddress[]>>()
   let systemTurn: Promise<unknown> = Promise.resolve()
@@ -34,12 +44,16 @@ export function createLookup(servers?: readonly string[]): LookupFunction {
     if (addresses.length > 0) return addresses
     const silent = [first, second].find((answer) => answer instanceof Error && !unknown.has(String(answer.code)))
     if (silent) throw Object.assign(silent, { code: 'EAI_AGAIN' })
-    return askSystem(hostname)
+    return inTurn(hostname)
   }
 
   /** One at a time, so that one thread at the most waits for what a customer has named. */
-  function askSystem(hostname: string): Promise<LookupAddress[]> {
-    const asked = systemTurn.then(() => promises.lookup(hostname, { all: true }))
+  function inTurn(hostname: string): Promise<LookupAddress[]> {
+    const since = performance.now()
+    const asked = systemTurn.then(() => {
+      if (performance.now() - since < systemPatience) return askSystem(hostname)
+      throw Object.assign(new Error(`${hostname} was not looked up in time`), { code: 'EAI_AGAIN' })
+    })
     systemTurn = asked.catch(() => {})
     return asked
   }
@@ -58,6 +72,11 @@ export function createLookup(servers?: readonly string[]): LookupFunction {
     )
   }
 }
+
+const ofSystem = (hostname: string) => promises.lookup(hostname, { all: true })
+
+/** For all that do not bring their own. */
+export const sharedLookup: LookupFunction = createLookup()
 
 type Answer = LookupAddress[] | NodeJS.ErrnoException
 

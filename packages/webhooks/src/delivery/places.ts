@@ -17,7 +17,7 @@ const slowAfter = 2_000
 /** How many times as much as is sent at once may be under way, with those that take long. */
 const mostUnderWay = 4
 
-/** How many times as much as is sent at once one tenant may have, claimed or under way. */
+/** How many times as much as is sent at once one tenant may have under way. */
 const tenantShare = 2
 
 export class Places {
@@ -41,11 +41,14 @@ export class Places {
   }
 
   get isFree(): boolean {
-    const { concurrency } = this.#limits
-    return this.#quick.size < concurrency && this.taken < concurrency * mostUnderWay
+    return this.#quick.size < this.#limits.concurrency && !this.isFull
   }
 
-  /** The most that a tenant may have. */
+  get isFull(): boolean {
+    return this.taken >= this.#limits.concurrency * mostUnderWay
+  }
+
+  /** The most of a tenant that is sent. */
   get tenantLimit(): number {
     return this.#limits.concurrency * tenantShare
   }

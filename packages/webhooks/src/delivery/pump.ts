@@ -39,6 +39,9 @@ const maxHeld = 32 * 1024 * 1024
 
 const maxTenantsKnown = 10_000
 
+/** For how long many results wait for a row that somebody has locked, and for how long one does, in milliseconds. */
+const lockTimeout = { many: 2_000, one: 50 }
+
 /** After how long what somebody has locked is tried again, in milliseconds. */
 const lockedRest = 5_000
 
@@ -60,6 +63,7 @@ export class Pump {
   /** Claimed and not written down yet, in whatever state: what cannot be written must not be followed by more. */
   #held = 0
   #heldSize = 0
+  readonly #heldSizeOfTenant = new Counter()
   /** Of the payloads that were claimed last. */
   #usualSize = 0
   #ahead = 1
@@ -90,13 +94,16 @@ export class Pump {
   /** Whether it is worth a claim: few at a time cost nearly as much as many, but no place stays empty for that. */
   get hasRoom(): boolean {
     const { free } = this
-    return free > 0 && (this.#places.isFree || free >= this.#claimable / 2)
+    return free > 0 && !this.#places.isFull && (this.#places.isFree || free >= this.#claimable / 2)
   }
 
   /** How many more of one endpoint may be. */
   freeOf(endpointId: string): number {
     const waiting = this.#waiting.get(endpointId)?.length ?? 0
-    const own = this.#options.perEndpoint * this.#ahead - this.#places.ofEndpoint(endpointId) - waiting
+    const limit = this.#options.perEndpoint * this.#ahead
+    const free = limit - this.#places.ofEndpoint(endpointId) - waiting
+    // One at a time would cost nearly as much as many.
+    const own = waiting > 0 && free < limit / 2 ? 0 : free
     return Math.min(own, this.freeOfTenant(this.tenantOf(endpointId)))
   }
 
@@ -108,11 +115,19 @@ export class Pump {
   /** How many more of a tenant may be; of one that is not known, as many as there is room for. */
   freeOfTenant(tenantId: string | undefined): number {
     if (tenantId === undefined) return Number.POSITIVE_INFINITY
-    return this.#places.tenantLimit - this.#places.ofTenant(tenantId) - this.#waitingOfTenant.get(tenantId)
+    if (this.#heldSizeOfTenant.get(tenantId) >= maxHeld / 2) return 0
+    const limit = Math.max(this.#places.tenantLimit, this.#claimable / 2)
+    const free = limit - this.#places.ofTenant(tenantId) - this.#waitingOfTenant.get(tenantId)
+    return this.#places.isFree || free >= limit / 2 ? free : 0
   }
 
   get isIdle(): boolean {
-    return this.#places.taken === 0 && this.#waitingCount === 0 && this.ended === 0
+    return this.#places.taken === 0 && this.#waitingCount === 0 && this.ended === 0 && this.#locked.length === 0
+  }
+
+  /** Whether nothing is left but what somebody has locked. */
+  get isLocked(): boolean {
+    return this.#locked.length > 0 && this.#places.taken === 0 && this.#waitingCount === 0 && this.ended === 0
   }
 
   get isSending(): boolean {
@@ -136,16 +151,21 @@ export class Pump {
     }
     this.#waitingCount += jobs.length
     this.#held += jobs.length
-    const size = sizeOf(jobs)
-    this.#heldSize += size
-    if (jobs.length > 0) this.#usualSize = size / jobs.length
+    for (const job of jobs) this.#weigh(job, 1)
+    if (jobs.length > 0) this.#usualSize = jobs.reduce((sum, job) => sum + sizeOf(job), 0) / jobs.length
     this.#fill()
   }
 
   /** They are written down, or given up on. */
   #letGo(results: readonly { job: Job }[]): void {
     this.#held -= results.length
-    this.#heldSize -= sizeOf(results.map(({ job }) => job))
+    for (const { job } of results) this.#weigh(job, -1)
+  }
+
+  #weigh(job: Job, sign: 1 | -1): void {
+    const size = sign * sizeOf(job)
+    this.#heldSize += size
+    this.#heldSizeOfTenant.add(job.delivery.tenantId, size)
   }
 
   /** Gives back what was claimed and not begun, to be claimed by whoever comes next. */
@@ -158,7 +178,7 @@ export class Pump {
     }
     this.#waiting.clear()
     this.#waitingCount = 0
-    this.#tryLocked()
+    this.tryLocked()
   }
 
   #fill(): void {
@@ -221,11 +241,12 @@ export class Pump {
    * @throws if the storage is away, or nothing could be written; the results then wait for the next flush.
    */
   async flush(): Promise<void> {
-    const results = this.#again.length > 0 ? this.#again.splice(0) : this.#results.splice(0, maxFlush)
+    const isAgain = this.#again.length > 0
+    const results = isAgain ? this.#again.splice(0) : this.#results.splice(0, maxFlush)
     if (results.length === 0) return
     const left = new Set(results)
     try {
-      await this.#write(results)
+      await this.#write(results, isAgain ? lockTimeout.one : lockTimeout.many)
     } catch (error) {
       try {
         const failed = results.length > 1 ? await this.#flushOneByOne(left) : new Map([[results[0] as Result, error]])
@@ -252,16 +273,17 @@ export class Pump {
       deliveryIds,
     })
     this.#locked.push(...locked)
-    setTimeout(() => this.#tryLocked(), lockedRest).unref()
+    setTimeout(() => this.tryLocked(), lockedRest).unref()
   }
 
-  #tryLocked(): void {
+  /** Lets the next flush try what somebody had locked. */
+  tryLocked(): void {
     this.#again.push(...this.#locked.splice(0))
     this.#options.onEnd()
   }
 
-  async #write(results: readonly Result[]): Promise<void> {
-    const counts = await this.#options.finish(results)
+  async #write(results: readonly Result[], lockTimeoutMs: number): Promise<void> {
+    const counts = await this.#options.finish(results, lockTimeoutMs)
     this.#letGo(results)
     this.#ahead = Math.min(claimAhead, this.#ahead * 2)
     for (const kind of Object.keys(counts) as (keyof FinishCounts)[]) this.counts[kind] += counts[kind]
@@ -288,7 +310,7 @@ export class Pump {
     await this.#options.probe()
     for (const result of [...left]) {
       try {
-        await this.#write([result])
+        await this.#write([result], lockTimeout.one)
         left.delete(result)
       } catch (error) {
         await this.#options.probe()
@@ -306,8 +328,6 @@ export class Pump {
   }
 }
 
-function sizeOf(jobs: readonly Job[]): number {
-  return jobs.reduce((sum, { message }) => sum + (message?.body?.length ?? 0), 0)
-}
+const sizeOf = ({ message }: Job): number => message?.body?.length ?? 0
 
 const isBusy = (error: unknown) => isProblem(error) && error.code === 'busy'

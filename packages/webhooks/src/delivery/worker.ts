@@ -183,6 +183,11 @@ export function runWorker(parts: WorkerParts): Worker {
       try {
         await pump.flush()
         if (pump.isSending) await signals.ended.wait()
+        else if (pump.isLocked) {
+          if (++failures >= stopFlushes) return
+          await new Promise((resolve) => setTimeout(resolve, shortestBackoff * 2 ** failures))
+          pump.tryLocked()
+        }
       } catch (error) {
         logger.error('The webhooks worker could not write its last results', { error })
         if (++failures >= stopFlushes && !pump.isSending) return
