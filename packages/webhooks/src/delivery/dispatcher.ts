@@ -153,8 +153,8 @@ export function createDispatcher(
           if (pump.isLocked && ++waits > maxDrainWaits) {
             throw coreErrors.busy({ detail: 'Another transaction keeps rows locked that were to be written.' })
           }
-          if (pump.ended === 0) await signals.ended.wait()
-          await pump.flush()
+          if (pump.results.count === 0) await signals.ended.wait()
+          await pump.results.flush()
         }
       } finally {
         pump.release(clock.now())

@@ -1,10 +1,11 @@
-/** Keeps a bounded number of sends going, and gathers what came of them to be written together. */
-import { isProblem, type Logger } from '@org/core'
+/** Keeps a bounded number of sends going: who is sent to next, and how much more may be claimed. */
+import type { Logger } from '@org/core'
 import { boundedMap } from '../signing/bounded-map.js'
 import type { Attempting, Result } from './attempt.js'
 import type { Job } from './engine.js'
 import { type Finish, type FinishCounts, noCounts } from './finish.js'
 import { Counter, Places } from './places.js'
+import { Results } from './results.js'
 import type { Sender } from './sender.js'
 
 export interface PumpLimits {
@@ -39,15 +40,6 @@ const maxHeld = 32 * 1024 * 1024
 
 const maxTenantsKnown = 10_000
 
-/** For how long many results wait for a row that somebody has locked, and for how long one does, in milliseconds. */
-const lockTimeout = { many: 2_000, one: 50 }
-
-/** After how long what somebody has locked is tried again, in milliseconds. */
-const lockedRest = 5_000
-
-/** The most that one transaction finishes. */
-const maxFlush = 500
-
 export class Pump {
   readonly counts: FinishCounts = noCounts()
   readonly #options: PumpOptions
@@ -67,16 +59,22 @@ export class Pump {
   /** Of the payloads that were claimed last. */
   #usualSize = 0
   #ahead = 1
-  #results: Result[] = []
-  /** Those whose rows somebody else has locked, and those of them that are to be tried again by themselves. */
-  #locked: Result[] = []
-  #again: Result[] = []
-  /** Those that the last flush could not write. */
-  #refused: readonly Result[] = []
+  /** What ended. */
+  readonly results: Results
 
   constructor(options: PumpOptions) {
     this.#options = options
     this.#places = new Places(options)
+    const { finish, logger, probe, onEnd } = options
+    const onLeft = (results: readonly Result[]) => this.#letGo(results)
+    this.results = new Results({
+      finish,
+      logger,
+      probe,
+      onEnd,
+      onLeft,
+      onWritten: (...written) => this.#note(...written),
+    })
   }
 
   get #claimable(): number {
@@ -122,21 +120,17 @@ export class Pump {
   }
 
   get isIdle(): boolean {
-    return this.#places.taken === 0 && this.#waitingCount === 0 && this.ended === 0 && this.#locked.length === 0
+    return this.#places.taken === 0 && this.#waitingCount === 0 && this.results.count + this.results.locked === 0
   }
 
   /** Whether nothing is left but what somebody has locked. */
   get isLocked(): boolean {
-    return this.#locked.length > 0 && this.#places.taken === 0 && this.#waitingCount === 0 && this.ended === 0
+    const { count, locked } = this.results
+    return locked > 0 && this.#places.taken === 0 && this.#waitingCount === 0 && count === 0
   }
 
   get isSending(): boolean {
     return this.#places.taken > 0
-  }
-
-  /** How many ended and are not written yet. */
-  get ended(): number {
-    return this.#results.length + this.#again.length
   }
 
   /** Sends them as soon as there is a place. */
@@ -156,6 +150,13 @@ export class Pump {
     this.#fill()
   }
 
+  #note(results: readonly Result[], counts: FinishCounts): void {
+    this.#letGo(results)
+    this.#ahead = Math.min(claimAhead, this.#ahead * 2)
+    for (const kind of Object.keys(counts) as (keyof FinishCounts)[]) this.counts[kind] += counts[kind]
+    this.#options.onFinished(results)
+  }
+
   /** They are written down, or given up on. */
   #letGo(results: readonly { job: Job }[]): void {
     this.#held -= results.length
@@ -173,12 +174,12 @@ export class Pump {
     for (const jobs of this.#waiting.values()) {
       for (const job of jobs) {
         this.#waitingOfTenant.add(job.delivery.tenantId, -1)
-        this.#results.push({ job, outcome: { kind: 'released', dueAt: now }, attempt: null })
+        this.results.add({ job, outcome: { kind: 'released', dueAt: now }, attempt: null })
       }
     }
     this.#waiting.clear()
     this.#waitingCount = 0
-    this.tryLocked()
+    this.results.tryLocked()
   }
 
   #fill(): void {
@@ -222,7 +223,7 @@ export class Pump {
     const { endpointId, tenantId } = job.delivery
     const place = this.#places.begin(endpointId, tenantId)
     try {
-      this.#results.push(await attempting(job, sender))
+      this.results.add(await attempting(job, sender))
     } catch (error) {
       // The lease ends by itself, and the next claim tries again.
       this.#letGo([{ job }])
@@ -233,101 +234,6 @@ export class Pump {
       onEnd()
     }
   }
-
-  /**
-   * Writes what ended since the last time. When that fails, each result is tried on its own, so that one which cannot
-   * be written (a sink may refuse it) does not hold up the others: it is left to the end of its lease.
-   *
-   * @throws if the storage is away, or nothing could be written; the results then wait for the next flush.
-   */
-  async flush(): Promise<void> {
-    const isAgain = this.#again.length > 0
-    const results = isAgain ? this.#again.splice(0) : this.#results.splice(0, maxFlush)
-    if (results.length === 0) return
-    const left = new Set(results)
-    try {
-      await this.#write(results, isAgain ? lockTimeout.one : lockTimeout.many)
-    } catch (error) {
-      try {
-        const failed = results.length > 1 ? await this.#flushOneByOne(left) : new Map([[results[0] as Result, error]])
-        const locked = [...failed.keys()].filter((result) => isBusy(failed.get(result)))
-        this.#putOff(locked)
-        for (const result of locked) {
-          failed.delete(result)
-          left.delete(result)
-        }
-        if (failed.size === results.length) throw error
-        this.#report([...failed.keys()], error)
-      } catch (reason) {
-        this.#results.push(...left)
-        this.#refused = results
-        throw reason
-      }
-    }
-  }
-
-  #putOff(locked: readonly Result[]): void {
-    if (locked.length === 0) return
-    const deliveryIds = locked.map(({ job }) => job.delivery.id)
-    this.#options.logger.warn('What came of webhook deliveries waits for rows that another transaction has locked', {
-      deliveryIds,
-    })
-    this.#locked.push(...locked)
-    setTimeout(() => this.tryLocked(), lockedRest).unref()
-  }
-
-  /** Lets the next flush try what somebody had locked. */
-  tryLocked(): void {
-    this.#again.push(...this.#locked.splice(0))
-    this.#options.onEnd()
-  }
-
-  async #write(results: readonly Result[], lockTimeoutMs: number): Promise<void> {
-    const counts = await this.#options.finish(results, lockTimeoutMs)
-    this.#letGo(results)
-    this.#ahead = Math.min(claimAhead, this.#ahead * 2)
-    for (const kind of Object.keys(counts) as (keyof FinishCounts)[]) this.counts[kind] += counts[kind]
-    this.#options.onFinished(results)
-  }
-
-  /** Gives up on what the last flush could not write: the end of its lease makes it due again. */
-  leave(error: unknown): void {
-    const refused = this.#results.filter((result) => this.#refused.includes(result))
-    this.#results = this.#results.filter((result) => !refused.includes(result))
-    this.#report(refused, error)
-  }
-
-  #report(failed: readonly Result[], error: unknown): void {
-    if (failed.length === 0) return
-    this.#letGo(failed)
-    const deliveryIds = failed.map(({ job }) => job.delivery.id)
-    this.#options.logger.error('Webhook deliveries could not be finished', { deliveryIds, error })
-  }
-
-  /** Answers those that failed, and why; takes the others out of `left`. @throws if the storage is away. */
-  async #flushOneByOne(left: Set<Result>): Promise<Map<Result, unknown>> {
-    const failed = new Map<Result, unknown>()
-    await this.#options.probe()
-    for (const result of [...left]) {
-      try {
-        await this.#write([result], lockTimeout.one)
-        left.delete(result)
-      } catch (error) {
-        await this.#options.probe()
-        failed.set(result, error)
-      }
-    }
-    return failed
-  }
-
-  /** Gives up on results whose lease has ended: others have claimed them, or will. */
-  dropExpired(now: number): void {
-    const expired = this.#results.filter(({ job }) => job.leaseUntil <= now)
-    this.#results = this.#results.filter(({ job }) => job.leaseUntil > now)
-    this.#letGo(expired)
-  }
 }
 
 const sizeOf = ({ message }: Job): number => message?.body?.length ?? 0
-
-const isBusy = (error: unknown) => isProblem(error) && error.code === 'busy'

@@ -119,7 +119,7 @@ export function runWorker(parts: WorkerParts): Worker {
       } catch (error) {
         const backoff = Math.min(shortestBackoff * 2 ** failures++, longestBackoff)
         logger.error('The webhooks worker failed and goes on', { error, nextTryInMs: backoff })
-        pump.dropExpired(clock.now())
+        pump.results.dropExpired(clock.now())
         if (!stopping) await stopped.wait(backoff)
       }
     }
@@ -152,21 +152,21 @@ export function runWorker(parts: WorkerParts): Worker {
   }
 
   async function finishTurn(): Promise<void> {
-    if (pump.ended === 0) return void (await signals.ended.wait())
-    if (pump.ended < concurrency && !stopping) await new Promise((resolve) => setTimeout(resolve, lingerMs))
+    if (pump.results.count === 0) return void (await signals.ended.wait())
+    if (pump.results.count < concurrency && !stopping) await new Promise((resolve) => setTimeout(resolve, lingerMs))
     await flush()
   }
 
   /** A result that cannot be written, because a sink refuses it, must not keep the worker from everybody else's. */
   async function flush(): Promise<void> {
     try {
-      await pump.flush()
+      await pump.results.flush()
       refusals = 0
     } catch (error) {
       await probe()
       if (++refusals < maxRefusals) throw error
       refusals = 0
-      pump.leave(error)
+      pump.results.leave(error)
     }
   }
 
@@ -181,12 +181,12 @@ export function runWorker(parts: WorkerParts): Worker {
     pump.release(clock.now())
     for (let failures = 0; !pump.isIdle; ) {
       try {
-        await pump.flush()
+        await pump.results.flush()
         if (pump.isSending) await signals.ended.wait()
         else if (pump.isLocked) {
           if (++failures >= stopFlushes) return
           await new Promise((resolve) => setTimeout(resolve, shortestBackoff * 2 ** failures))
-          pump.tryLocked()
+          pump.results.tryLocked()
         }
       } catch (error) {
         logger.error('The webhooks worker could not write its last results', { error })
