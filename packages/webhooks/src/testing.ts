@@ -12,6 +12,7 @@ import { deliveryCases } from './testing/deliveries.js'
 import { endpointCases } from './testing/endpoints.js'
 import { messageCases } from './testing/messages.js'
 import { orderCases } from './testing/orders.js'
+import { waitingCases } from './testing/waiting.js'
 
 export { type FakeClock, fakeClock } from '@org/core/testing'
 
@@ -19,6 +20,7 @@ export const storageContract: readonly ContractCase<WebhooksStorage>[] = [
   ...endpointCases,
   ...messageCases,
   ...deliveryCases,
+  ...waitingCases,
   ...claimCases,
   ...orderCases,
 ]

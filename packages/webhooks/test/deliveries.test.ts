@@ -148,8 +148,9 @@ for (const { name, missing, open } of await testStorages()) {
       })
       let calls = 0
       const target = await receiver(async (_, __, response) => {
-        if (++calls === 1) await held
-        response.writeHead(calls === 1 ? 200 : 500).end()
+        const isFirst = ++calls === 1
+        if (isFirst) await held
+        response.writeHead(isFirst ? 200 : 500).end()
       })
       const { webhooks, clock } = world({ storage })
       await webhooks.endpoints.create(scope, { url: target.url })

@@ -7,6 +7,16 @@ import { keyCreated, scope, world } from './world.js'
 const failing = (_: unknown, __: unknown, response: { writeHead(status: number): { end(): void } }) =>
   response.writeHead(500).end()
 const day = 24 * 60 * 60 * 1000
+
+/** Notes which keys it hears of, in which order. */
+async function keyReceiver() {
+  const seen: string[] = []
+  const target = await receiver(({ body }, _, response) => {
+    seen.push((JSON.parse(body) as { data: { keyId: string } }).data.keyId)
+    response.end()
+  })
+  return { target, seen }
+}
 /** However busy the machine is. */
 const soon = { timeout: 10_000 }
 
@@ -273,11 +283,7 @@ for (const { name, missing, open } of await testStorages()) {
     it('that keeps an order gets a batch in the order it was given, whatever keys its messages have', async () => {
       const { storage, close } = await open()
       const { webhooks } = world({ storage })
-      const seen: string[] = []
-      const target = await receiver(({ body }, _, response) => {
-        seen.push((JSON.parse(body) as { data: { keyId: string } }).data.keyId)
-        response.end()
-      })
+      const { target, seen } = await keyReceiver()
       await webhooks.endpoints.create(scope, { url: target.url, ordering: 'key' })
       const one = (keyId: string, more: object = {}) => ({
         ...keyCreated,
@@ -303,11 +309,7 @@ for (const { name, missing, open } of await testStorages()) {
     it('that keeps an order is not overtaken by what is fanned out at once', async () => {
       const { storage, close } = await open()
       const { webhooks } = world({ storage })
-      const seen: string[] = []
-      const target = await receiver(({ body }, _, response) => {
-        seen.push((JSON.parse(body) as { data: { keyId: string } }).data.keyId)
-        response.end()
-      })
+      const { target, seen } = await keyReceiver()
       const { id } = await webhooks.endpoints.create(scope, { url: target.url, ordering: 'key' })
       const [stored] = await storage.read(({ endpoints }) => endpoints.byIds([id]))
       if (!stored) throw new Error('it was just created')

@@ -326,6 +326,34 @@ describe('a worker', () => {
     expect(logger.entries.at(-1)?.message).toContain('does not answer')
   }, 20_000)
 
+  it('asks its database a few times, and not at the end of each send, while all there is is being sent', async () => {
+    const inner = memoryStorage()
+    let looks = 0
+    const storage: WebhooksStorage = {
+      ...inner,
+      read: (work, tx) =>
+        inner.read((stores) => {
+          const agenda = () => {
+            looks++
+            return stores.deliveries.agenda()
+          }
+          return work({ ...stores, deliveries: { ...stores.deliveries, agenda } })
+        }, tx),
+    }
+    const { webhooks, startWorker } = hosted(storage)
+    let answered = 0
+    const target = await receiver((_, __, response) => void setTimeout(() => response.end(), 5 * ++answered))
+    for (let n = 0; n < 5; n++) await webhooks.endpoints.create(scope, { url: target.url })
+    await webhooks.publishBatch(Array.from({ length: 20 }, () => keyCreated))
+    startWorker()
+    await expect.poll(() => target.received.length, { timeout: 5_000 }).toBe(100)
+    looks = 0
+    const all = { limit: 200, after: null }
+    const delivered = () => inner.read(({ deliveries }) => deliveries.list('t1', { status: 'delivered' }, all))
+    await expect.poll(async () => (await delivered()).length, { timeout: 5_000 }).toBe(100)
+    expect(looks).toBeLessThan(30)
+  })
+
   it('opens no socket before there is something to send', async () => {
     const server = createServer()
     let connections = 0

@@ -42,7 +42,6 @@ export class Claimer {
   #offeredUpTo = ''
   #refreshedAt = Number.NEGATIVE_INFINITY
   #refreshCost = 0
-  #foundNothing = false
 
   constructor(parts: ClaimerParts) {
     this.#parts = parts
@@ -70,16 +69,6 @@ export class Claimer {
     // The clock was set back.
     if (age < 0) return 0
     return Math.max(queue?.pollMs ?? refreshMs, this.#refreshCost * refreshShare) - age
-  }
-
-  /** Whether more room is of use: unless the last claim found nothing due, and nobody waits for room since then. */
-  get wantsRoom(): boolean {
-    return !this.#foundNothing
-  }
-
-  /** Somebody waits for room. */
-  wantRoom(): void {
-    this.#foundNothing = false
   }
 
   /** Whether so many endpoints already wait to be asked, which fill all places. */
@@ -120,7 +109,6 @@ export class Claimer {
     const { free } = pump
     if (free <= 0) return null
     const ids = this.agenda.due(dueBy, Math.min(free, maxEndpoints), (id) => pump.freeOf(id) > 0)
-    this.#foundNothing = ids.length === 0 && this.agenda.due(dueBy, 1, () => true).length === 0
     if (ids.length === 0) return null
     const wanted = this.#sharesOf(ids, free)
     const { jobs, more, notBefore } = await engine.claim(wanted, { dueBy, heedCircuits })

@@ -97,7 +97,7 @@ export function createDispatcher(
     const tellRoom = () => {
       if (!pump.hasRoom) return
       signals.roomForJobs.open()
-      if (claimer.wantsRoom) signals.room.notify()
+      signals.room.notify()
     }
     const pump: Pump = new Pump({
       attempting,

@@ -38,7 +38,8 @@ const claimAhead = 6
 /** How much of payloads a worker holds at the most before it claims no more, in characters; one claim may go beyond. */
 const maxHeld = 32 * 1024 * 1024
 
-const maxTenantsKnown = 10_000
+/** Of how many endpoints it is remembered whose they are. */
+const maxEndpointsKnown = 10_000
 
 export class Pump {
   readonly counts: FinishCounts = noCounts()
@@ -48,7 +49,7 @@ export class Pump {
   readonly #waitingOfTenant = new Counter()
   readonly #places: Places
   /** Of endpoints that something was claimed of lately. */
-  readonly #tenantOf = boundedMap<string, string>(maxTenantsKnown)
+  readonly #tenantOf = boundedMap<string, string>(maxEndpointsKnown)
   #waitingCount = 0
   /** Until the next of those that are sent has taken long. */
   #aging: NodeJS.Timeout | undefined

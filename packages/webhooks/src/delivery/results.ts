@@ -131,7 +131,8 @@ export class Results {
       deliveryIds,
     })
     this.#locked.push(...locked)
-    setTimeout(() => this.tryLocked(), lockedRest).unref()
+    // Keeps the process alive: a drain may wait for nothing else.
+    setTimeout(() => this.tryLocked(), lockedRest)
   }
 
   #report(failed: readonly Result[], error: unknown): void {

@@ -126,10 +126,7 @@ export function runWorker(parts: WorkerParts): Worker {
   }
 
   async function claimTurn(): Promise<void> {
-    if (!pump.hasRoom) {
-      claimer.wantRoom()
-      return void (await signals.room.wait(pollMs))
-    }
+    if (!pump.hasRoom) return void (await signals.room.wait(pollMs))
     if (claimer.isStale) await claimer.refresh()
     if (stopping) return
     const claimed = await claimer.claim(clock.now())
@@ -139,6 +136,7 @@ export function runWorker(parts: WorkerParts): Worker {
       return
     }
     if (claimed === 0) return
+    // Told of room or of news it looks at what it knows; only who has waited in vain asks the database.
     if (await signals.room.wait(Math.min(queued ? claimer.staleIn : wait, nextDueIn()))) return
     wait = Math.min(wait * 2, pollMs)
     if (!stopping && !queued) await claimer.refresh()

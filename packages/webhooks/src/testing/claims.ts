@@ -171,4 +171,33 @@ export const claimCases: readonly ContractCase<WebhooksStorage>[] = [
     assert.deepEqual([...(await inFlight(4999))], [['ep_1', 2]])
     assert.deepEqual([...(await inFlight(5000))], [])
   }),
+
+  contractCase('ends what was delivered, only under the lease that it was sent under', async ({ storage }) => {
+    const leased = { leaseToken: 'lease_1', leaseUntil: 5000, lost: 2, counted: true, lastError: 'timeout' } as const
+    await addDeliveries(
+      storage,
+      delivery({ id: 'del_1', ...leased }),
+      delivery({ id: 'del_2', ...leased, leaseToken: 'lease_2' }),
+      delivery({ id: 'del_3', ...leased, status: 'canceled', endedAt: 7 }),
+      delivery({ id: 'del_4', lastError: 'timeout' }),
+      delivery({ id: 'del_5', ...leased }),
+    )
+    const of = (id: string, status: number | null, leaseToken = 'lease_1') => ({ id, leaseToken, status })
+    const sent = [of('del_5', null), of('del_4', 200), of('del_3', 202), of('del_2', 200), of('del_1', 200)]
+    const missing = of('del_9', 200)
+    await storage.run(async ({ deliveries }) => {
+      assert.deepEqual([...(await deliveries.finishDelivered([], 9))], [])
+      const finished = await deliveries.finishDelivered([...sent, missing], 9)
+      assert.deepEqual([...finished].sort(), ['del_1', 'del_3', 'del_5'])
+    })
+    const ended = { status: 'delivered', lost: 0, counted: null, lastError: null, endedAt: 9 } as const
+    const list = await storage.read(({ deliveries }) => deliveries.list('t1', {}, { limit: 9, after: null }))
+    assert.deepEqual(list, [
+      delivery({ id: 'del_5', ...ended, lastStatus: null }),
+      delivery({ id: 'del_4', lastError: 'timeout' }),
+      delivery({ id: 'del_3', ...ended, lastStatus: 202 }),
+      delivery({ id: 'del_2', ...leased, leaseToken: 'lease_2' }),
+      delivery({ id: 'del_1', ...ended, lastStatus: 200 }),
+    ])
+  }),
 ]
