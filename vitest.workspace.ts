@@ -4,7 +4,8 @@ import { defineConfig } from 'vitest/config'
 // Workspace packages are read from their sources, so that a test needs no build.
 const source = { resolve: { conditions: ['@org/source'] }, ssr: { resolve: { conditions: ['@org/source', 'node'] } } }
 
-const common = { testTimeout: 30_000, hookTimeout: 60_000 }
+// What is polled for comes soon; a busy machine may take its time.
+const common = { testTimeout: 30_000, hookTimeout: 60_000, expect: { poll: { timeout: 10_000 } } }
 
 /** They are dependencies of core alone. */
 const old = (name: string) => fileURLToPath(new URL(`packages/core/node_modules/${name}`, import.meta.url))

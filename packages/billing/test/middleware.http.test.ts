@@ -9,7 +9,7 @@ import { type HttpServer, httpTargets } from '@org/core/testing'
 import type { ErrorRequestHandler, Request } from 'express'
 import type { Context } from 'koa'
 import request from 'supertest'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { billingOn } from './kit.js'
 
 const identify = (tenantId: unknown) =>
@@ -164,7 +164,7 @@ for (const target of httpTargets()) {
       await get('/metered/302').expect(302)
       for (const path of ['/metered/404', '/metered/500', '/metered/throws']) {
         await get(path)
-        await vi.waitFor(async () => expect(await used()).toBe(1))
+        await expect.poll(used).toBe(1)
       }
       await get('/all-billed').expect(500)
       expect(await used()).toBe(2)
@@ -180,7 +180,7 @@ for (const target of httpTargets()) {
       })
       const asked = Array.from({ length: 15 }, () => get('/metered/200').then((response) => response.status))
       try {
-        await vi.waitFor(async () => expect(await used()).toBe(10), { timeout: 5000 })
+        await expect.poll(used).toBe(10)
       } finally {
         open()
       }
@@ -199,7 +199,7 @@ for (const target of httpTargets()) {
       expect(await used()).toBe(4)
       // A failed job is taken back, so that its retry counts.
       await weighed('2', { 'x-job': 'j2', 'x-status': '503' }).expect(503)
-      await vi.waitFor(async () => expect(await used()).toBe(4))
+      await expect.poll(used).toBe(4)
       await weighed('2', { 'x-job': 'j2' }).expect(200)
       expect(await used()).toBe(6)
       await weighed('0').expect(422)
@@ -216,10 +216,10 @@ for (const target of httpTargets()) {
       const asked = get({ hostname, port, path: pathname, headers: { 'x-tenant': tenant } })
       const hungUp = once(asked, 'error')
       try {
-        await vi.waitFor(async () => expect(await used()).toBe(1), { timeout: 5000 })
+        await expect.poll(used).toBe(1)
         asked.destroy(new Error('enough'))
         await hungUp
-        await vi.waitFor(() => expect(closed.has(tenant)).toBe(true), { timeout: 5000 })
+        await expect.poll(() => closed.has(tenant)).toBe(true)
       } finally {
         open()
       }

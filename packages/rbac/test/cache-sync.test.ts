@@ -5,7 +5,7 @@ import { knexStorage, migrate, postgresBus } from '@org/rbac/knex'
 import { redisBus } from '@org/rbac/redis'
 import { Redis } from 'ioredis'
 import type { Knex } from 'knex'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as samples from './samples/caching.js'
 
 const [tenantId, channel] = ['acme', `rbac_test_${process.pid}`]
@@ -107,7 +107,7 @@ for (const { name, missing, make } of wires) {
     let changing: ReturnType<typeof rbacOn>
     let asking: ReturnType<typeof rbacOn>
     const may = (userId = 'dev') => asking.checkPermission(userId, 'keys', 'create', scope)
-    const becomes = (answer: boolean) => vi.waitFor(async () => expect(await may()).toBe(answer), { timeout: 10_000 })
+    const becomes = (answer: boolean) => expect.poll(may).toBe(answer)
 
     beforeEach(async () => {
       if (!postgres) throw new Error('testDatabases() always names PostgreSQL')
@@ -207,7 +207,7 @@ describe.skipIf(postgres?.missing)('postgresBus', () => {
     })
     await expect(undone).rejects.toThrow('taken back')
     await rbac.assignments.assign({ tenantId: 'kept' }, developer)
-    await vi.waitFor(() => expect(heard).toEqual(['{"tenantId":"kept","version":1}']))
+    await expect.poll(() => heard).toEqual(['{"tenantId":"kept","version":1}'])
     await end()
     await database.close()
   })

@@ -124,7 +124,7 @@ for (const database of await testDatabases()) {
       for (let n = 1; n <= 5; n++) {
         held = []
         for (const one of await publishTo(publisher.webhooks, 4, many)) expected.add(one)
-        await expect.poll(() => queue.getWaitingCount(), { timeout: 5_000, interval: 5 }).toBeGreaterThan(40)
+        await expect.poll(() => queue.getWaitingCount(), { interval: 5 }).toBeGreaterThan(40)
         // At last without the jobs, and with the marks by which jobs like them are kept out.
         const isKept = (key: string) => n === 5 && key.includes(':de:')
         wiped.push(`${await queue.getWaitingCount()} jobs in ${await wipe(prefix, isKept)} keys`)
@@ -149,9 +149,9 @@ for (const database of await testDatabases()) {
       const queue = queueOf(wire, prefix)
       await knex.transaction(async (tx) => {
         await publisher.webhooks.publish(keyCreated, { tx })
-        await expect.poll(() => queue.getCompletedCount(), { timeout: 3_000, interval: 5 }).toBeGreaterThan(0)
+        await expect.poll(() => queue.getCompletedCount(), { interval: 5 }).toBeGreaterThan(0)
       })
-      await expect.poll(() => target.received.length, { timeout: 3_000 }).toBe(1)
+      await expect.poll(() => target.received.length).toBe(1)
     })
   })
 }
@@ -170,26 +170,26 @@ describe.skipIf(missing)('BullMQ', () => {
     await publisher.webhooks.endpoints.create(scope, { url: target.url })
     working.startWorker({ pollMs: 200 })
     await publisher.webhooks.publish(keyCreated)
-    await expect.poll(() => target.received.length, { timeout: 5_000 }).toBe(1)
+    await expect.poll(() => target.received.length).toBe(1)
     await wire.cut()
     const publishTen = async () => {
       for (let n = 0; n < 10; n++) {
         const before = performance.now()
         await publisher.webhooks.publish(keyCreated)
-        expect(performance.now() - before).toBeLessThan(1_000)
+        expect(performance.now() - before).toBeLessThan(5_000)
       }
     }
     await publishTen()
     // Once for each of the two, not for each message.
     const warnings = () => [...publisher.logger.entries, ...working.logger.entries].filter((e) => e.level === 'warn')
-    await expect.poll(() => warnings().length, { timeout: 5_000 }).toBe(2)
+    await expect.poll(() => warnings().length).toBe(2)
     await publishTen()
-    await expect.poll(() => target.received.length, { timeout: 10_000 }).toBe(21)
+    await expect.poll(() => target.received.length).toBe(21)
     expect(warnings().length).toBe(2)
     await wire.mend()
-    await expect.poll(wire.open, { timeout: 10_000 }).toBeGreaterThanOrEqual(3)
+    await expect.poll(wire.open).toBeGreaterThanOrEqual(3)
     await publisher.webhooks.publish(keyCreated)
-    await expect.poll(() => target.received.length, { timeout: 10_000 }).toBe(22)
+    await expect.poll(() => target.received.length).toBe(22)
   }, 40_000)
 
   it('was never there: publishing succeeds, workers look, and stop', async () => {
@@ -199,7 +199,7 @@ describe.skipIf(missing)('BullMQ', () => {
     await publisher.webhooks.endpoints.create(scope, { url: target.url })
     const worker = working.startWorker({ pollMs: 200 })
     await publisher.webhooks.publish(keyCreated)
-    await expect.poll(() => target.received.length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => target.received.length).toBe(1)
     await worker.stop()
     await publisher.dispatch.close()
   }, 30_000)
@@ -226,9 +226,9 @@ describe.skipIf(missing)('BullMQ', () => {
     const ids: string[] = []
     for (let n = 0; n < 20; n++) ids.push((await publish(revoked)).messageId)
     const on = (path: string) => target.received.filter((one) => one.path === path)
-    await expect.poll(() => on('/failing').length, { timeout: 5_000 }).toBe(3)
-    await expect.poll(() => on('/ordered').length, { timeout: 5_000 }).toBe(20)
-    await expect.poll(() => on('/limited').length, { timeout: 5_000 }).toBe(20)
+    await expect.poll(() => on('/failing').length).toBe(3)
+    await expect.poll(() => on('/ordered').length).toBe(20)
+    await expect.poll(() => on('/limited').length).toBe(20)
     expect(on('/ordered').map(({ headers }) => headers['webhook-id'])).toEqual(ids)
   }, 30_000)
 
@@ -238,14 +238,14 @@ describe.skipIf(missing)('BullMQ', () => {
     const { id } = await publisher.webhooks.endpoints.create(scope, { url: target.url })
     working.startWorker({ pollMs: 60_000 })
     await publisher.webhooks.publish(keyCreated)
-    await expect.poll(() => target.received.length, { timeout: 3_000 }).toBe(1)
+    await expect.poll(() => target.received.length).toBe(1)
     const queue = queueOf(wire, prefix)
     const odd = [{}, { endpointId: 7 }, { endpointId: 'ep_nobody' }, { endpointId: id }, { endpointId: id }]
     const names = ['published', 'due', 'look', 'other']
     await queue.addBulk(odd.flatMap((data) => names.map((name) => ({ name, data }))))
-    await expect.poll(() => queue.getCompletedCount(), { timeout: 3_000 }).toBeGreaterThanOrEqual(20)
+    await expect.poll(() => queue.getCompletedCount()).toBeGreaterThanOrEqual(20)
     await publisher.webhooks.publish(keyCreated)
-    await expect.poll(() => target.received.length, { timeout: 3_000 }).toBe(2)
+    await expect.poll(() => target.received.length).toBe(2)
     expect(working.logger.entries).toEqual([])
   })
 
@@ -257,12 +257,12 @@ describe.skipIf(missing)('BullMQ', () => {
     await publisher.webhooks.endpoints.create(scope, { url: target.url, eventTypes: ['key.revoked'] })
     const full = publisher.startWorker({ concurrency: 1, maxInFlightPerEndpoint: 1, pollMs: 60_000 })
     for (let n = 0; n < 10; n++) await publisher.webhooks.publish(keyCreated)
-    await expect.poll(() => hanging.received.length, { timeout: 3_000 }).toBe(1)
+    await expect.poll(() => hanging.received.length).toBe(1)
     await publisher.webhooks.publish({ ...keyCreated, type: 'key.revoked' })
     working.startWorker({ pollMs: 60_000 })
     await full.stop({ graceMs: 0 })
-    await expect.poll(() => target.received.length, { timeout: 3_000 }).toBe(1)
-    await expect.poll(() => hanging.received.length, { timeout: 3_000 }).toBe(11)
+    await expect.poll(() => target.received.length).toBe(1)
+    await expect.poll(() => hanging.received.length).toBe(11)
   })
 
   it('gets back what a worker that stops had taken', async () => {
@@ -282,7 +282,7 @@ describe.skipIf(missing)('BullMQ', () => {
     const worker = webhooks.startWorker({ concurrency: 1, pollMs: 60_000 })
     for (let n = 0; n < 5; n++) await webhooks.publish(keyCreated)
     expect(await takes[0]?.({ kind: 'due', endpointId: id })).toBe(true)
-    await expect.poll(() => target.received.length, { timeout: 3_000 }).toBe(1)
+    await expect.poll(() => target.received.length).toBe(1)
     const waiting = takes[0]?.({ kind: 'due', endpointId: 'ep_other' })
     jobs.length = 0
     await worker.stop({ graceMs: 0 })
@@ -296,7 +296,7 @@ describe.skipIf(missing)('BullMQ', () => {
     for (let n = 0; n < 101; n++) await publisher.webhooks.endpoints.create(scope, { url: `${target.url}/${n}` })
     working.startWorker({ pollMs: 60_000 })
     expect(await publisher.webhooks.publish(keyCreated)).toMatchObject({ deliveries: null })
-    await expect.poll(() => target.received.length, { timeout: 5_000 }).toBe(101)
+    await expect.poll(() => target.received.length).toBe(101)
   })
 
   it('is made as the guide shows, and opens nothing by that', async () => {

@@ -1,6 +1,6 @@
 import type { LookupFunction } from 'node:net'
 import { systemClock } from '@org/core'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { createAddressGuard } from '../src/delivery/address-guard.js'
 import { checkNetwork, createSender, type SenderOptions } from '../src/delivery/sender.js'
 import { closedPort, connectProxy, loopback, rawReceiver, receiver, secureReceiver, testRoot } from './receiver.js'
@@ -94,8 +94,7 @@ describe('through a proxy', () => {
     const silent = await rawReceiver(() => {})
     const exchange = await sendThrough(`http://127.0.0.1:${silent.port}`, { timeoutMs: 300 })('https://hooks.test/')
     expect(exchange).toMatchObject({ error: 'timeout', status: null })
-    expect(exchange.durationMs).toBeLessThan(900)
-    await vi.waitFor(() => expect(silent.open()).toBe(0))
+    await expect.poll(silent.open).toBe(0)
   })
 
   it('may be spoken to over TLS', async () => {

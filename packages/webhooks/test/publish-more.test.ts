@@ -160,7 +160,7 @@ for (const { name, missing, open } of await testStorages()) {
       expect(await count()).toBe(0)
       const worker = webhooks.startWorker({ concurrency: 1, pollMs: 20 })
       const expected = total - Math.floor((total - 1) / 3)
-      await expect.poll(count, { timeout: 10_000 }).toBe(expected)
+      await expect.poll(count).toBe(expected)
       await worker.stop({ graceMs: 0 })
       const again = await webhooks.publish({ ...paid('a'), idempotencyKey: 'once' })
       expect(again).toEqual({ messageId: published.messageId, deliveries: expected, duplicate: true })

@@ -10,12 +10,12 @@ import {
 import * as express from '@org/webhooks/express'
 import { knexStorage, migrate } from '@org/webhooks/knex'
 import * as koa from '@org/webhooks/koa'
-import type { Knex } from 'knex'
 import request from 'supertest'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { emptyStats } from '../src/stats/tally.js'
 import { receiver } from './receiver.js'
 import { testStorages } from './storages.js'
+import { waitsFor } from './waits.js'
 import { keyCreated, scope, world } from './world.js'
 
 const day = 86_400_000
@@ -429,7 +429,7 @@ for (const target of await testDatabases()) {
           await tx('webhooks_messages').where('id', first?.messageId).forUpdate().first()
           await webhooks.deliveries.retry({ ...scope, tx }, delivery?.id ?? '')
           pruning = webhooks.prune()
-          await waitsFor(knex, target.name)
+          await waitsFor(knex, 'webhooks_deliveries')
         })
         expect(await pruning).toEqual(nothing)
         await webhooks.drain()
@@ -441,22 +441,6 @@ for (const target of await testDatabases()) {
       await close()
     })
   })
-}
-
-/** Until some transaction waits for a lock. */
-async function waitsFor(knex: Knex, name: string): Promise<void> {
-  const waiting = async () => {
-    if (name === 'postgres') {
-      const { rows } = await knex.raw("select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock'")
-      return rows[0].n as number
-    }
-    const [rows] = await knex.raw(
-      "select count(*) as n from information_schema.innodb_trx where trx_state = 'LOCK WAIT'",
-    )
-    return Number(rows[0].n)
-  }
-  // MariaDB answers the same until nobody has asked for 100 ms.
-  await expect.poll(waiting, { timeout: 4_000, interval: 250 }).toBeGreaterThan(0)
 }
 
 it('finds all that it looks for by an index', async () => {

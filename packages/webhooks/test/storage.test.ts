@@ -11,6 +11,7 @@ import type { StoredDelivery } from '../src/deliveries/schema.js'
 import { addDeliveries, claim, delivery, endpoint, idsOf, message } from '../src/testing/fixtures.js'
 import { deliveriesOf, jobsWorld, seedMessages } from './jobs-world.js'
 import { testStorages } from './storages.js'
+import { waitsFor } from './waits.js'
 import { keyCreated, scope, world } from './world.js'
 
 for (const { name, missing, open } of await testStorages()) {
@@ -264,20 +265,6 @@ for (const database of await testDatabases()) {
       expect(await counted()).toEqual([...inserts, 'select', 'select', 'select'])
     })
   })
-}
-
-/** Until some transaction waits for a lock on a row of that table. */
-async function waitsFor(knex: Knex, table: string): Promise<void> {
-  const waiting = async () => {
-    if (knex.client.config.client === 'pg') {
-      const activity = knex('pg_stat_activity').where('wait_event_type', 'Lock').where('query', 'like', `%${table}%`)
-      return (await activity.select('pid')).length
-    }
-    const waits = knex('information_schema.innodb_trx').where('trx_state', 'LOCK WAIT')
-    return (await waits.where('trx_query', 'like', `%${table}%`).select('trx_id')).length
-  }
-  // MariaDB answers the same until nobody has asked for 100 ms.
-  await expect.poll(waiting, { timeout: 4_000, interval: 250 }).toBeGreaterThan(0)
 }
 
 it('says once, through the logger, that memory is all there is', () => {

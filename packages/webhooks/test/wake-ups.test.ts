@@ -72,8 +72,7 @@ describe.skipIf(!postgres || postgres.missing)('a worker that listens', () => {
     const rows = await database.knex('pg_stat_activity').where('query', `listen ${channel}`).select('pid')
     return rows.map(({ pid }) => pid)
   }
-  const arrive = (count: number) =>
-    expect.poll(() => target.received.length, { timeout: 3_000, interval: 2 }).toBe(count)
+  const arrive = (count: number) => expect.poll(() => target.received.length, { interval: 2 }).toBe(count)
 
   beforeEach(async () => {
     database = await (postgres as NonNullable<typeof postgres>).open()
@@ -91,7 +90,7 @@ describe.skipIf(!postgres || postgres.missing)('a worker that listens', () => {
     const storage = recording(knexStorage(listening, { notify }), heard)
     const other = createWebhooks({ storage, network: loopback, logger })
     worker = other.startWorker({ pollMs: 60_000 })
-    await expect.poll(listeners, { timeout: 3_000 }).toHaveLength(1)
+    await expect.poll(listeners).toHaveLength(1)
     // It has looked for the first time, and looks less and less often: the later, the longer it would take to find out.
     await publishing.publish(keyCreated)
     await arrive(1)
@@ -143,24 +142,24 @@ describe.skipIf(!postgres || postgres.missing)('a worker that listens', () => {
     await arrive(2)
     // Held by a worker that found it disabled.
     const held = async () => (await publishing.deliveries.list(scope, { endpointId: id })).data[0]?.status
-    await expect.poll(held, { timeout: 3_000 }).toBe('held')
+    await expect.poll(held).toBe('held')
     await publishing.endpoints.enable(scope, id)
     await arrive(3)
     const delivered = async () =>
       (await publishing.deliveries.list(scope, { endpointId: id, status: 'delivered' })).data
-    await expect.poll(delivered, { timeout: 3_000 }).toHaveLength(1)
+    await expect.poll(delivered).toHaveLength(1)
     await publishing.deliveries.retry(scope, (await delivered())[0]?.id ?? '')
     await arrive(4)
-    await expect.poll(delivered, { timeout: 3_000 }).toHaveLength(1)
+    await expect.poll(delivered).toHaveLength(1)
     await publishing.replay(scope, { endpointId: id, since: 0 })
-    await expect.poll(() => target.received.length, { timeout: 3_000 }).toBeGreaterThan(4)
+    await expect.poll(() => target.received.length).toBeGreaterThan(4)
     const before = target.received.length
     for (let n = 0; n < 100; n++) {
       await publishing.endpoints.create(scope, { url: `${target.url}/${n}`, eventTypes: ['quota.exceeded'] })
     }
     // To more than a publisher writes the deliveries of.
     expect(await publishing.publish(keyCreated)).toMatchObject({ deliveries: null })
-    await expect.poll(() => target.received.length, { timeout: 3_000 }).toBeGreaterThan(before)
+    await expect.poll(() => target.received.length).toBeGreaterThan(before)
   })
 
   it('comes back after its connection was ended, and misses nothing meanwhile', async () => {
@@ -168,7 +167,7 @@ describe.skipIf(!postgres || postgres.missing)('a worker that listens', () => {
     await database.knex.raw('select pg_terminate_backend(?)', [pid])
     await publishing.publish(keyCreated)
     await arrive(2)
-    await expect.poll(listeners, { timeout: 3_000 }).toHaveLength(1)
+    await expect.poll(listeners).toHaveLength(1)
     expect((await listeners())[0]).not.toBe(pid)
     heard.length = 0
     for (let n = 3; n <= 6; n++) {
@@ -201,6 +200,6 @@ describe.skipIf(!postgres || postgres.missing)('a worker that listens', () => {
 
   it('closes its connection when it stops', async () => {
     await worker.stop()
-    await expect.poll(listeners, { timeout: 3_000 }).toEqual([])
+    await expect.poll(listeners).toEqual([])
   })
 })

@@ -27,7 +27,7 @@ export interface TestDatabase {
 }
 
 /** Fails a test soon instead of hanging when the pool runs dry. */
-const acquireTimeout = 5_000
+const acquireTimeout = 10_000
 
 /**
  * SQLite always; PostgreSQL and MariaDB at `TEST_POSTGRES_URL` and `TEST_MARIADB_URL`, or on their standard local ports.
