@@ -2,6 +2,7 @@
 import { coreErrors } from '@org/core'
 import { recordingLogger } from '@org/core/testing'
 import { describe, expect, it } from 'vitest'
+import type { Attempt } from '../src/deliveries/schema.js'
 import type { Attempting, Result } from '../src/delivery/attempt.js'
 import type { Job } from '../src/delivery/engine.js'
 import { noCounts } from '../src/delivery/finish.js'
@@ -13,7 +14,7 @@ const done: Attempting = async (job) => ({ job, outcome: { kind: 'delivered' }, 
 
 function job(n: number, { endpointId = `ep_${n}`, tenantId = `t_${n}`, size = 10 } = {}): Job {
   const delivery = { id: `del_${n}`, endpointId, tenantId }
-  return { delivery, message: { body: 'x'.repeat(size) }, leaseUntil: 1_000 } as unknown as Job
+  return { delivery, claimedAt: 0, message: { body: 'x'.repeat(size) }, leaseUntil: 1_000 } as unknown as Job
 }
 
 const jobs = (count: number, of: Parameters<typeof job>[1] = {}) => Array.from({ length: count }, (_, n) => job(n, of))
@@ -46,16 +47,46 @@ function pumpWith(options: { attempting?: Attempting; finish?: (results: readonl
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
 describe('what a worker holds', () => {
-  it('begins with what is sent at once, and grows to six times as much with what is written', async () => {
+  it('grows with each write up to sixteen times what is sent at once, half of it to be sent', async () => {
     const { pump } = pumpWith()
     const frees = [pump.free]
-    for (let n = 0; n < 4; n++) {
+    for (let n = 0; n < 6; n++) {
       pump.take(jobs(1))
       await settled()
       await pump.results.flush()
       frees.push(pump.free)
     }
-    expect(frees).toEqual([10, 20, 40, 60, 60])
+    expect(frees).toEqual([10, 10, 20, 40, 80, 80, 80])
+    pump.take(Array.from({ length: 80 }, (_, n) => job(n)))
+    await settled()
+    expect([pump.results.count, pump.free]).toEqual([80, 80])
+    pump.take(Array.from({ length: 80 }, (_, n) => job(n)))
+    await settled()
+    expect([pump.results.count, pump.free]).toEqual([160, 0])
+  })
+
+  it('shrinks again while most of it waits long to be sent', async () => {
+    let waited = 0
+    const attempting: Attempting = async (sent) => {
+      const attempt = { startedAt: sent.claimedAt + waited } as Attempt
+      return { job: sent, outcome: { kind: 'delivered' }, attempt }
+    }
+    const { pump } = pumpWith({ attempting })
+    const freeAfter = async (ms: number) => {
+      waited = ms
+      pump.take(jobs(1))
+      await settled()
+      await pump.results.flush()
+      return pump.free
+    }
+    for (let n = 0; n < 4; n++) await freeAfter(500)
+    expect(await freeAfter(500)).toBe(80)
+    expect(await freeAfter(501)).toBe(40)
+    expect(await freeAfter(501)).toBe(20)
+    expect(await freeAfter(501)).toBe(10)
+    expect(await freeAfter(501)).toBe(10)
+    expect(await freeAfter(0)).toBe(10)
+    expect(await freeAfter(0)).toBe(20)
   })
 
   it('counts what has ended until it is written', async () => {
@@ -64,7 +95,7 @@ describe('what a worker holds', () => {
     await settled()
     expect([pump.isSending, pump.results.count, pump.free, pump.hasRoom]).toEqual([false, 10, 0, false])
     await pump.results.flush()
-    expect([pump.free, pump.isIdle]).toEqual([20, true])
+    expect([pump.free, pump.isIdle]).toEqual([10, true])
   })
 
   it('is let go of once, however its writing fails', async () => {
@@ -79,16 +110,41 @@ describe('what a worker holds', () => {
         written.push(results[0]?.job.delivery.id ?? '')
       },
     })
-    pump.take(jobs(10))
+    pump.take(jobs(15))
     await settled()
     await expect(pump.results.flush()).rejects.toThrow('away')
-    // One was written, nine wait.
-    expect([written.length, pump.results.count, pump.free]).toEqual([1, 9, 11])
+    // One was written, fourteen wait of the twenty that may be held by now.
+    expect([written.length, pump.results.count, pump.free]).toEqual([1, 14, 6])
     pump.results.leave(new Error('refused'))
-    expect([pump.results.count, pump.free, pump.isIdle]).toEqual([0, 20, true])
+    expect([pump.results.count, pump.free, pump.isIdle]).toEqual([0, 10, true])
     pump.results.leave(new Error('refused'))
     pump.results.dropExpired(2_000)
-    expect(pump.free).toBe(20)
+    pump.take(jobs(15))
+    await settled()
+    expect(pump.free).toBe(5)
+  })
+
+  it('is written by a second writer while it piles up, which leaves to the first what it cannot write', async () => {
+    let broken = false
+    const batches: number[] = []
+    const { pump } = pumpWith({
+      async finish(results) {
+        if (broken) throw new Error('broken')
+        batches.push(results.length)
+      },
+    })
+    pump.take(jobs(349))
+    await settled()
+    expect(pump.results.isPilingUp).toBe(false)
+    pump.take(jobs(252))
+    await settled()
+    expect(pump.results.isPilingUp).toBe(true)
+    broken = true
+    await expect(pump.results.help()).rejects.toThrow('broken')
+    expect(pump.results.count).toBe(601)
+    broken = false
+    await Promise.all([pump.results.help(), pump.results.flush()])
+    expect([batches, pump.isIdle]).toEqual([[500, 101], true])
   })
 
   it('waits apart for what somebody has locked, and holds it until then', async () => {
@@ -109,7 +165,7 @@ describe('what a worker holds', () => {
     pump.results.tryLocked()
     expect([pump.results.count, pump.isLocked]).toEqual([1, false])
     await pump.results.flush()
-    expect([pump.isIdle, pump.free]).toEqual([true, 60])
+    expect([pump.isIdle, pump.free]).toEqual([true, 80])
   })
 
   it('is bounded by the size of payloads, for all and for each tenant', () => {

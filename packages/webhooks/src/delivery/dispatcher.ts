@@ -88,7 +88,7 @@ export function createDispatcher(
 
   function assemble(limits: z.output<typeof WorkerOptions>, heedCircuits: boolean, queue?: ClaimerParts['queue']) {
     const { concurrency, maxInFlightPerEndpoint: perEndpoint } = limits
-    const signals = { room: new Signal(), ended: new Signal(), roomForJobs: new Gate() }
+    const signals = { room: new Signal(), ended: new Signal(), roomForJobs: new Gate(), pilingUp: new Gate() }
     const { lookup, ca, proxy, maxConnectionsPerOrigin } = network
     const watched = watchSender(
       createSender({ guard, lookup, ca, proxy, maxConnectionsPerOrigin, timeoutMs: longest, clock }),
@@ -109,6 +109,7 @@ export function createDispatcher(
       perEndpoint,
       onEnd() {
         signals.ended.notify()
+        if (pump.results.isPilingUp) signals.pilingUp.open()
         tellRoom()
       },
       onFinished(results) {

@@ -29,11 +29,14 @@ export interface PumpOptions extends PumpLimits {
 }
 
 /**
- * How many times as much as is sent at once is claimed, so that nothing waits for the database, which likes many. A worker
- * begins with once, and doubles that with each write: one that is killed again and again before it has written anything
- * loses little each time, and comes to write something.
+ * How many times as much as is sent at once a worker holds, so that neither sending nor writing waits for the database,
+ * which likes many at a time. It begins with once, and doubles that with each write: one that is killed again and again
+ * before it has written anything loses little each time, and comes to write something.
  */
-const claimAhead = 6
+const mostAhead = 16
+
+/** If most wait longer than this to be sent, in milliseconds, too much was claimed: another worker might have sent it. */
+const longestWait = 500
 
 /** How much of payloads a worker holds at the most before it claims no more, in characters; one claim may go beyond. */
 const maxHeld = 32 * 1024 * 1024
@@ -78,16 +81,26 @@ export class Pump {
     })
   }
 
-  get #claimable(): number {
+  /** How many may be held, in whatever state. */
+  get #holdable(): number {
     return this.#options.concurrency * this.#ahead
+  }
+
+  /** How many of these may wait to be sent, or be under way: the others are being written. */
+  get #claimable(): number {
+    return this.#options.concurrency * this.#aheadToSend
+  }
+
+  get #aheadToSend(): number {
+    return Math.max(1, this.#ahead / 2)
   }
 
   /** How many more may be claimed. */
   get free(): number {
     if (this.#held === 0) return this.#claimable
-    const held = this.#held - this.#places.slow
+    const { slow, taken } = this.#places
     const sized = Math.floor((maxHeld - this.#heldSize) / Math.max(this.#usualSize, 1))
-    return Math.min(this.#claimable - held, sized)
+    return Math.min(this.#claimable - (this.#waitingCount + taken - slow), this.#holdable - (this.#held - slow), sized)
   }
 
   /** Whether it is worth a claim: few at a time cost nearly as much as many, but no place stays empty for that. */
@@ -99,7 +112,7 @@ export class Pump {
   /** How many more of one endpoint may be. */
   freeOf(endpointId: string): number {
     const waiting = this.#waiting.get(endpointId)?.length ?? 0
-    const limit = this.#options.perEndpoint * this.#ahead
+    const limit = this.#options.perEndpoint * this.#aheadToSend
     const free = limit - this.#places.ofEndpoint(endpointId) - waiting
     // One at a time would cost nearly as much as many.
     const own = waiting > 0 && free < limit / 2 ? 0 : free
@@ -153,7 +166,8 @@ export class Pump {
 
   #note(results: readonly Result[], counts: FinishCounts): void {
     this.#letGo(results)
-    this.#ahead = Math.min(claimAhead, this.#ahead * 2)
+    const tooMany = results.filter(waitedLong).length > results.length / 2
+    this.#ahead = tooMany ? Math.max(1, this.#ahead / 2) : Math.min(mostAhead, this.#ahead * 2)
     for (const kind of Object.keys(counts) as (keyof FinishCounts)[]) this.counts[kind] += counts[kind]
     this.#options.onFinished(results)
   }
@@ -235,6 +249,10 @@ export class Pump {
       onEnd()
     }
   }
+}
+
+function waitedLong({ job, attempt }: Result): boolean {
+  return attempt !== null && attempt.startedAt - job.claimedAt > longestWait
 }
 
 const sizeOf = ({ message }: Job): number => message?.body?.length ?? 0

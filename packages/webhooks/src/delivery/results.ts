@@ -25,6 +25,9 @@ const lockedRest = 5_000
 /** The most that one transaction finishes. */
 const maxFlush = 500
 
+/** How many must wait for the writer for a second one to help. */
+const helpAt = 350
+
 export class Results {
   readonly #parts: ResultsParts
   #ended: Result[] = []
@@ -81,6 +84,22 @@ export class Results {
         this.#refused = results
         throw reason
       }
+    }
+  }
+
+  /** Whether more ends than one writer can write. */
+  get isPilingUp(): boolean {
+    return this.#ended.length >= helpAt
+  }
+
+  /** Writes some beside a `flush` under way. When that fails, they are left to the next flush. */
+  async help(): Promise<void> {
+    const results = this.#ended.splice(0, maxFlush)
+    try {
+      await this.#write(results, lockTimeout.many)
+    } catch (error) {
+      this.#ended.push(...results)
+      throw error
     }
   }
 

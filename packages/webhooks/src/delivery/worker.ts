@@ -24,6 +24,8 @@ export interface WorkerSignals {
   ended: Signal
   /** Opened when there is room, for jobs of a queue. */
   roomForJobs: Gate
+  /** Opened when more has ended than one writer can write. */
+  pilingUp: Gate
 }
 
 /** What is told to a worker from outside. */
@@ -155,6 +157,11 @@ export function runWorker(parts: WorkerParts): Worker {
     await flush()
   }
 
+  async function helpTurn(): Promise<void> {
+    if (pump.results.isPilingUp) await pump.results.help()
+    else await signals.pilingUp.wait()
+  }
+
   /** A result that cannot be written, because a sink refuses it, must not keep the worker from everybody else's. */
   async function flush(): Promise<void> {
     try {
@@ -194,14 +201,14 @@ export function runWorker(parts: WorkerParts): Worker {
     }
   }
 
-  const turns = [claimTurn, finishTurn, ...chores.map((chore) => () => choreTurn(chore))]
+  const turns = [claimTurn, finishTurn, helpTurn, ...chores.map((chore) => () => choreTurn(chore))]
   const running = Promise.all(turns.map(loop))
   let ended: Promise<void> | undefined
 
   async function end(): Promise<void> {
     stopping = true
     for (const signal of [signals.room, signals.ended]) signal.notify()
-    for (const gate of [woken, stopped, signals.roomForJobs]) gate.open()
+    for (const gate of [woken, stopped, signals.roomForJobs, signals.pilingUp]) gate.open()
     await disconnect()
     await running
     await finishUp()
