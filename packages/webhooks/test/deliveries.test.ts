@@ -1,6 +1,7 @@
-import { isProblem } from '@org/core'
+import { createEmit, createRuntime, isProblem } from '@org/core'
 import { defaultScheduleMs, memoryStorage } from '@org/webhooks'
 import { describe, expect, it } from 'vitest'
+import { createDeliveries } from '../src/deliveries/service.js'
 import { claim } from '../src/testing/fixtures.js'
 import { type Answer, receiver } from './receiver.js'
 import { testStorages } from './storages.js'
@@ -368,4 +369,18 @@ describe('a drain', () => {
     clock.advance(80_000)
     expect(await webhooks.drain()).toMatchObject({ deadLettered: 1 })
   })
+})
+
+it('workers are told when what others may wait behind is canceled', async () => {
+  const storage = memoryStorage()
+  const { webhooks, clock } = world({ storage })
+  const { id: endpointId } = await webhooks.endpoints.create(scope, { url: 'https://example.com/hooks' })
+  await webhooks.publish(keyCreated)
+  const [delivery] = (await webhooks.deliveries.list(scope)).data
+  const woken: string[] = []
+  const runtime = createRuntime({ clock })
+  const wake = (ids: readonly string[] = []) => void woken.push(...ids)
+  const { cancel } = createDeliveries({ storage, runtime, emit: createEmit(runtime, () => {}), wake })
+  await cancel(scope, delivery?.id ?? '')
+  expect(woken).toEqual([endpointId])
 })

@@ -5,6 +5,7 @@ import type { Knex } from 'knex'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { besideOrder, type StoredDelivery } from '../src/deliveries/schema.js'
 import { addDeliveries, claim, delivery, idsOf } from '../src/testing/fixtures.js'
+import { readsOf, rowsIn } from './reads.js'
 
 const many = 5000
 const keys = 10
@@ -46,19 +47,6 @@ const again = (knex: Knex) =>
     .whereNotNull('lease_token')
     .update({ lease_token: null, lease_until: null, counted: null })
 
-/** What the nodes of a plan that was carried out have answered, and what they have passed over. */
-function rowsIn(plan: readonly string[]): number {
-  let loops = 1
-  let sum = 0
-  for (const line of plan) {
-    const [, count, times] = /actual rows=([\d.]+) loops=(\d+)/.exec(line) ?? []
-    if (times !== undefined) loops = Number(times)
-    if (count !== undefined && line.includes('Scan')) sum += Number(count) * loops
-    sum += Number(/Rows Removed by [\w ]+: (\d+)/.exec(line)?.[1] ?? 0) * loops
-  }
-  return sum
-}
-
 /** Fails if a claim reads more than it should. */
 const check: Record<TestDatabase['name'], (knex: Knex, work: () => Promise<unknown>) => Promise<void>> = {
   /** It does not tell how much it reads, but in which order: nothing is sorted but the heads of the keys. */
@@ -94,13 +82,7 @@ const check: Record<TestDatabase['name'], (knex: Knex, work: () => Promise<unkno
     expect(sum).toBeLessThan(fewRows)
   },
   async mariadb(knex, work) {
-    const read = async () => {
-      const [found] = await knex.raw("show session status like 'Handler_read%'")
-      return (found as { Value: string }[]).reduce((sum, { Value }) => sum + Number(Value), 0)
-    }
-    const before = await read()
-    await work()
-    const sum = (await read()) - before
+    const sum = await readsOf(knex, work)
     expect(sum).toBeGreaterThan(0)
     expect(sum).toBeLessThan(fewRows)
   },

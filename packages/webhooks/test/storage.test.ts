@@ -9,7 +9,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { cancelWaiting } from '../src/deliveries/cancel.js'
 import type { StoredDelivery } from '../src/deliveries/schema.js'
 import { addDeliveries, claim, delivery, endpoint, idsOf, message } from '../src/testing/fixtures.js'
-import { deliveriesOf, jobsWorld, seedMessages } from './jobs-world.js'
+import { deliveriesOf, jobsWorld, seed, seedMessages } from './jobs-world.js'
 import { testStorages } from './storages.js'
 import { waitsFor } from './waits.js'
 import { keyCreated, scope, world } from './world.js'
@@ -178,6 +178,32 @@ for (const database of await testDatabases()) {
       const made = await deliveriesOf(storage, endpointId)
       expect(made.map(({ messageId }) => messageId)).toEqual(['msg_00001'])
     })
+
+    it.skipIf(database.name === 'sqlite').each(['retry', 'redrive', 'redrive all'] as const)(
+      '%s nothing whose payload another is expunging',
+      async (how) => {
+        const { knex, storage, second } = await opened()
+        const { webhooks, worker } = jobsWorld(second)
+        const { id: endpointId } = await webhooks.endpoints.create(scope, { url: 'https://example.com/hooks' })
+        const [id = ''] = await seed(storage, 1, { endpointId, status: 'dead_letter' })
+        const job = how === 'redrive all' ? await webhooks.deadLetters.redriveAll(scope) : null
+        const again = async () => {
+          if (how === 'retry') await webhooks.deliveries.retry(scope, id)
+          else if (how === 'redrive') await webhooks.deadLetters.redrive(scope, id)
+          else await worker().goOn()
+        }
+        let outcome: Promise<unknown> = Promise.resolve()
+        await storage.run(async ({ retention, messages }) => {
+          await messages.update('msg_00000', { fanOutAfter: null })
+          outcome = again().catch((error: unknown) => (isProblem(error) ? error.code : error))
+          await waitsFor(knex, 'webhooks_messages')
+          await retention.forgetPayloads(['msg_00000'])
+        })
+        expect(await outcome).toBe(job ? undefined : 'payload_expunged')
+        if (job) expect(await webhooks.jobs.get(scope, job.id)).toMatchObject({ affected: 0, skipped: 1 })
+        expect((await webhooks.deliveries.get(scope, id)).status).toBe('dead_letter')
+      },
+    )
 
     it.skipIf(database.name === 'sqlite')('remove nothing that another is replaying', async () => {
       const { storage, second } = await opened()

@@ -19,7 +19,7 @@ export interface Narrator {
   /** A step that must hold; the demo fails at the end if it does not. */
   check(claim: string, holds: boolean, seen?: unknown): void
   /** Waits until it holds, for a bounded time, and checks it. */
-  eventually(claim: string, holds: () => boolean, seconds?: number): Promise<void>
+  eventually(claim: string, holds: () => boolean | Promise<boolean>, seconds?: number): Promise<void>
   summary(): { passed: number; failed: number }
 }
 
@@ -68,8 +68,8 @@ export function createNarrator(baseUrl: string, cookies: Map<string, string>): N
     },
     async eventually(claim, holds, seconds = 15) {
       const deadline = Date.now() + seconds * 1000
-      while (!holds() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
-      check(claim, holds())
+      while (!(await holds()) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
+      check(claim, await holds())
     },
     summary: () => ({ passed, failed }),
   }

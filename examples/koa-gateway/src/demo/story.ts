@@ -189,10 +189,12 @@ async function retry({ chapter, say, ask, check, eventually, receiver }: Stage, 
   )
   const deliveries = await ask('olga', 'GET /api/webhooks/deliveries?limit=1', { quiet: true })
   const delivery = deliveries.body.data[0]
-  const attempts = await ask('olga', `GET /api/webhooks/deliveries/${delivery.id}/attempts`, { quiet: true })
-  for (const attempt of [...attempts.body.data].reverse())
+  const attempts = async (): Promise<{ number: number; status: number | null; error: string; durationMs: number }[]> =>
+    (await ask('olga', `GET /api/webhooks/deliveries/${delivery.id}/attempts`, { quiet: true })).body.data
+  // It is written a moment after it has arrived.
+  await eventually('the delivery log has both attempts', async () => (await attempts()).length === 2)
+  for (const attempt of (await attempts()).reverse())
     say(`attempt ${attempt.number}: ${attempt.status ?? attempt.error} in ${attempt.durationMs} ms`)
-  check('the delivery log has both attempts', attempts.body.data.length === 2)
   check('no delivery came with a bad signature', receiver.forged === 0)
 }
 

@@ -10,17 +10,26 @@ import type { DeliveryPatch } from './store.js'
 /** What somebody does to a delivery; the engine alone gives one up. */
 type DeliveryEvent = Exclude<keyof typeof webhooksEvents & `delivery.${string}`, 'delivery.dead_lettered'>
 
-/** Locks the delivery, changes it as `decide` says, and says so in the same transaction. */
+/**
+ * Locks the delivery, changes it as `decide` says, and says so in the same transaction. `keepsPayload` keeps retention
+ * from the payload until its end.
+ */
 export async function changeDelivery(
   { storage, emit }: Pick<Deps, 'storage' | 'emit'>,
   scope: Scope,
   id: string,
   type: DeliveryEvent,
   decide: (found: StoredDelivery, stores: WebhooksStores) => Promise<DeliveryPatch> | DeliveryPatch,
+  { keepsPayload = false } = {},
 ): Promise<Delivery> {
   const { tenantId } = checkScope(scope)
   checkId(id)
   return storage.run(async (stores, tx) => {
+    if (keepsPayload) {
+      // Messages are locked before deliveries, as everywhere.
+      const known = await stores.deliveries.get(tenantId, id)
+      if (known) await stores.messages.withPayload([known.messageId], { keep: true })
+    }
     const found = await stores.deliveries.lock(tenantId, id)
     if (!found) throw coreErrors.not_found()
     const patch = await decide(found, stores)
@@ -35,7 +44,8 @@ export async function changeDelivery(
 }
 
 /**
- * Due now. What has ended begins its schedule anew, without the lease that a lost worker may have left.
+ * Due now, for a change that keeps the payload. What has ended begins its schedule anew, without the lease that a lost
+ * worker may have left.
  *
  * @throws ProblemError `delivery_in_flight`, `endpoint_deleted`, `endpoint_disabled`, `payload_expunged`.
  */
@@ -48,7 +58,8 @@ export async function dueNow(
   const endpoint = await endpoints.get(found.tenantId, found.endpointId)
   if (!endpoint) throw webhooksErrors.endpoint_deleted()
   if (!endpoint.enabled) throw webhooksErrors.endpoint_disabled({ detail: 'Enable it before you send to it.' })
-  if ((await messages.withPayload([found.messageId])).length === 0) throw webhooksErrors.payload_expunged()
+  const withPayload = await messages.withPayload([found.messageId], { keep: true })
+  if (withPayload.length === 0) throw webhooksErrors.payload_expunged()
   const restart = found.status === 'pending' ? {} : restarted
   const place = found.orderKey === null && endpoint.ordering !== null ? { position: besideOrder } : {}
   return { ...restart, ...place, status: 'pending', dueAt: now, endedAt: null }

@@ -1,6 +1,7 @@
 /** Deliveries whose every attempt failed, and what to do about them. */
 import { coreErrors, type Page, parse, type Scope } from '@org/core'
 import type { Deps } from '../deps.js'
+import type { WebhooksStores } from '../storage/port.js'
 import { changeDelivery, dueNow } from './change.js'
 import { listDeliveries } from './list.js'
 import { DeadLetterQuery, type Delivery, type StoredDelivery } from './schema.js'
@@ -26,10 +27,11 @@ export function createDeadLetters(deps: Pick<Deps, 'storage' | 'runtime' | 'emit
       listDeliveries(deps, scope, { ...parse(DeadLetterQuery, query), status: 'dead_letter' }),
 
     async redrive(scope, id) {
-      const delivery = await changeDelivery(deps, scope, id, 'delivery.redriven', (found, stores) => {
+      const redriven = (found: StoredDelivery, stores: WebhooksStores) => {
         requireDeadLetter(found)
         return dueNow(found, deps.runtime.clock.now(), stores)
-      })
+      }
+      const delivery = await changeDelivery(deps, scope, id, 'delivery.redriven', redriven, { keepsPayload: true })
       deps.wake([delivery.endpointId])
       return delivery
     },

@@ -2,9 +2,10 @@
 import { checkId, checkScope, coreErrors, type Page, PageQuery, paginate, parse, type Scope } from '@org/core'
 import type { Deps } from '../deps.js'
 import { webhooksErrors } from '../errors.js'
+import type { WebhooksStores } from '../storage/port.js'
 import { changeDelivery, dueNow, publicPart } from './change.js'
 import { listDeliveries } from './list.js'
-import { type Attempt, type Delivery, DeliveryQuery } from './schema.js'
+import { type Attempt, type Delivery, DeliveryQuery, type StoredDelivery } from './schema.js'
 
 /** What `webhooks.deliveries` has. */
 export interface Deliveries {
@@ -60,15 +61,14 @@ export function createDeliveries(deps: Pick<Deps, 'storage' | 'runtime' | 'emit'
     },
 
     async retry(scope, id) {
-      const delivery = await changeDelivery(deps, scope, id, 'delivery.retried', (found, stores) =>
-        dueNow(found, clock.now(), stores),
-      )
+      const retried = (found: StoredDelivery, stores: WebhooksStores) => dueNow(found, clock.now(), stores)
+      const delivery = await changeDelivery(deps, scope, id, 'delivery.retried', retried, { keepsPayload: true })
       wake([delivery.endpointId])
       return delivery
     },
 
-    cancel: (scope, id) =>
-      changeDelivery(deps, scope, id, 'delivery.canceled', async (found, { deliveries }) => {
+    async cancel(scope, id) {
+      const canceled = await changeDelivery(deps, scope, id, 'delivery.canceled', async (found, { deliveries }) => {
         const { status, endpointId, orderKey, position } = found
         if (status !== 'pending' && status !== 'held') {
           throw webhooksErrors.delivery_ended({ detail: `It is ${status}.` })
@@ -77,6 +77,9 @@ export function createDeliveries(deps: Pick<Deps, 'storage' | 'runtime' | 'emit'
         // What waited behind it need not wait any longer.
         if (orderKey !== null) await deliveries.moveBehind(endpointId, orderKey, position, now)
         return { status: 'canceled', endedAt: now }
-      }),
+      })
+      wake([canceled.endpointId])
+      return canceled
+    },
   }
 }

@@ -52,7 +52,7 @@ export interface SetAsideQuery {
   upTo: string
 }
 
-export type SetAside = Pick<StoredDelivery, 'id' | 'eventType' | 'createdAt'>
+export type SetAside = Pick<StoredDelivery, 'id' | 'messageId' | 'eventType' | 'createdAt'>
 
 /** All deliveries of a message, or of a tenant's messages with that coalescing key. */
 export type DeliveriesOf = { messageId: string } | { tenantId: string; coalesceKey: string }

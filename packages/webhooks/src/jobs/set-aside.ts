@@ -20,14 +20,17 @@ export function createSetAsideWalk({ runtime }: Pick<Deps, 'runtime'>): Walk {
     },
 
     async turn(stores, errand, endpoint) {
-      const { deliveries } = stores
+      const { deliveries, messages } = stores
       const query = queryOf(errand)
       const after: [string] | null = errand.reached && [errand.reached.id]
       const rows = query ? await deliveries.setAside(query, { limit: rowsPerTurn, after }) : []
       const wanted = rows.filter(({ eventType }) => subscribesTo(errand.params.eventTypes, eventType))
+      // Messages are locked before deliveries, as everywhere: retention leaves these payloads to the end of the turn.
+      const messageIds = unique(wanted.map(({ messageId }) => messageId))
+      const withPayload = new Set(await messages.withPayload(messageIds, { keep: true }))
       const locked = await deliveries.lockAll(wanted.map(({ id }) => id))
       const now = runtime.clock.now()
-      const { due, held } = await sorted(stores, errand, locked, endpoint, now)
+      const { due, held } = await sorted(stores, errand, { locked, withPayload }, endpoint, now)
       await deliveries.updateAll(idsOf(due), afresh('pending', now))
       await deliveries.updateAll(idsOf(held), afresh('held', now))
       const affected = due.length + held.length
@@ -44,14 +47,13 @@ export function createSetAsideWalk({ runtime }: Pick<Deps, 'runtime'>): Walk {
 
 /** What is to be sent, and what waits for its endpoint; the rest stays as it is. */
 async function sorted(
-  { endpoints, messages }: WebhooksStores,
+  { endpoints }: WebhooksStores,
   { kind }: Errand,
-  locked: StoredDelivery[],
+  { locked, withPayload }: { locked: readonly StoredDelivery[]; withPayload: ReadonlySet<string> },
   endpoint: StoredEndpoint | null,
   now: number,
 ) {
   const statuses: readonly string[] = statusesOf(kind)
-  const withPayload = new Set(await messages.withPayload(unique(locked.map(({ messageId }) => messageId))))
   const found = endpoint ? [endpoint] : await endpoints.byIds(unique(locked.map(({ endpointId }) => endpointId)))
   const enabled = new Map(found.map((one) => [one.id, one.enabled]))
   // Somebody may have changed it, or have it sent, since it was listed.

@@ -66,7 +66,7 @@ export const waitingCases: readonly ContractCase<WebhooksStorage>[] = [
       assert.deepEqual(await ids({ since: 20, until: 30 }), ['del_2'])
       assert.deepEqual(await ids({ endpointId: null, upTo: 'del_9' }), ['del_1', 'del_2', 'del_3', 'del_4', 'del_6'])
       const [first] = await deliveries.setAside(both, { limit: 1, after: null })
-      assert.deepEqual(first, { id: 'del_1', eventType: failed.eventType, createdAt: 10 })
+      assert.deepEqual(first, { id: 'del_1', messageId: failed.messageId, eventType: failed.eventType, createdAt: 10 })
       assert.deepEqual([await deliveries.countSetAside(both, 9), await deliveries.countSetAside(both, 2)], [3, 2])
       assert.deepEqual([await deliveries.lastId('t1', null), await deliveries.lastId('t1', 'ep_2')], ['del_6', 'del_4'])
       assert.equal(await deliveries.lastId('t3', null), null)

@@ -1,8 +1,8 @@
 /** Which endpoints have something pending, in SQL. */
 import { type Dialect, dialectOf } from '@org/core/knex'
-import type { Knex } from 'knex'
 import type { Due } from '../../deliveries/store.js'
 import { type DeliveryTable, pending } from './due.js'
+import { rowsOf } from './rows.js'
 
 /**
  * Steps from one endpoint to the next in the index over what is pending, so that a million rows of one endpoint
@@ -31,16 +31,4 @@ const agendaOf: Readonly<Record<Dialect, (name: string) => string>> = {
   mysql: (name) =>
     `select endpoint_id as id, min(due_at) as due from ${name} force index (${name}_due) where ${pending}
      group by status, endpoint_id`,
-}
-
-/** What each driver's `raw` answers with. */
-function rowsOf<Row>(db: Knex, found: unknown): Row[] {
-  switch (dialectOf(db)) {
-    case 'postgres':
-      return (found as { rows: Row[] }).rows
-    case 'mysql':
-      return (found as [Row[]])[0]
-    case 'sqlite':
-      return found as Row[]
-  }
 }

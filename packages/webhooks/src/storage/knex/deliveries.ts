@@ -45,7 +45,7 @@ const columns = fieldsOf<StoredDelivery>({
 /** Written out: SQLite takes the indexes over such rows only then. */
 const waiting = "status in ('pending', 'held')"
 
-const setAsideColumns = fieldsOf<SetAside>({ id: text, eventType: text, createdAt: integer })
+const setAsideColumns = fieldsOf<SetAside>({ id: text, messageId: text, eventType: text, createdAt: integer })
 
 export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
   const table = new KnexTable<StoredDelivery>(db, `${prefix}deliveries`, columns)
@@ -109,7 +109,7 @@ export function knexDeliveries(db: Knex, prefix: string): DeliveryStore {
       const parts = query.statuses.map((status) => {
         const rows = ofStatus(table.query(), query, status).orderBy('id').limit(limit)
         if (after) rows.where('id', '>', after[0])
-        return db.select('*').from(rows.select('id', 'event_type', 'created_at').as(status))
+        return db.select('*').from(rows.select('id', 'message_id', 'event_type', 'created_at').as(status))
       })
       const found: Record<string, unknown>[] = await db.queryBuilder().unionAll(parts).orderBy('id').limit(limit)
       return found.map((row) => setAside.decode(row))

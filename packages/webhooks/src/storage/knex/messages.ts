@@ -2,6 +2,7 @@ import { dialectOf, fieldsOf, flag, integer, json, KnexTable, nullable, text, wh
 import type { Knex } from 'knex'
 import type { StoredMessage } from '../../messages/schema.js'
 import type { MessageStore, PublishedPlace, PublishedQuery, PublishedRow, SentMessage } from '../../messages/store.js'
+import { oldestToFanOut } from './fan-outs.js'
 
 const light = {
   id: text,
@@ -32,21 +33,16 @@ const sentColumns = fieldsOf<SentMessage>({
 
 const publishedColumns = fieldsOf<PublishedRow>(light)
 
-/** Among the oldest of so many tenants a worker looks for one that nobody else is fanning out. */
-const maxTenants = 200
-
 export function knexMessages(db: Knex, prefix: string): MessageStore {
   const table = new KnexTable<StoredMessage>(db, `${prefix}messages`, columns)
   const published = new KnexTable<PublishedRow>(db, `${prefix}messages`, publishedColumns)
   const sent = new KnexTable<SentMessage>(db, `${prefix}messages`, sentColumns)
   const sqlite = dialectOf(db) === 'sqlite'
-  /** Still to be fanned out. MariaDB might go through all that was ever published to the tenant. */
-  const waiting = (query: Knex.QueryBuilder, tenantId: string) => {
-    if (dialectOf(db) === 'mysql') {
-      query.from(db.raw('?? force index (??)', [table.name, `${table.name}_fan_out_tenant`]))
-    }
-    return query.where('tenant_id', tenantId).whereNotNull('fan_out_after')
-  }
+  /** Still to be fanned out, by the index over such. */
+  const waiting = (query: Knex.QueryBuilder, tenantId: string) =>
+    dialectOf(db) === 'mysql'
+      ? query.where({ fanning: 1, tenant_id: tenantId })
+      : query.where('tenant_id', tenantId).whereNotNull('fan_out_after')
   return {
     async insertOrFind(message) {
       if (message.idempotencyKey !== null) return table.insertOrFind(message, ['tenantId', 'idempotencyKey'])
@@ -92,10 +88,7 @@ export function knexMessages(db: Knex, prefix: string): MessageStore {
       await table.update((query) => whereAmong(query, 'id', others), { fanOutAfter: null })
     },
     async toFanOut(limit) {
-      const oldest: { id: string }[] = await table
-        .query((query) => query.whereNotNull('fan_out_after').groupBy('tenant_id').orderBy('id').limit(maxTenants))
-        .min({ id: 'id' })
-      const ids = oldest.map(({ id }) => id)
+      const ids = await oldestToFanOut(db, table.name)
       return table.among('id', ids, (query) => {
         query.whereNotNull('fan_out_after').orderBy('id').limit(limit)
         return sqlite ? query : query.forUpdate().skipLocked()

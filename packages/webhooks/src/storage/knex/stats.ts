@@ -42,6 +42,8 @@ export function knexStats(db: Knex, prefix: string): StatsStore {
     return Number(row?.count)
   }
 
+  const fanning = dialectOf(db) === 'mysql' ? 'fanning' : 'fan_out_after'
+
   return {
     async add(rows) {
       if (rows.length > 0)
@@ -67,7 +69,7 @@ export function knexStats(db: Knex, prefix: string): StatsStore {
         (query) => query.where({ endpoint_id: endpointId, tenant_id: tenantId }).whereRaw(conditions[status]),
         'deliveries',
       ),
-    countFanOuts: (limit) => countUpTo(limit, (query) => query.whereNotNull('fan_out_after'), 'messages'),
+    countFanOuts: (limit) => countUpTo(limit, (query) => query.whereNotNull(fanning), 'messages'),
 
     async removeBefore(time, limit) {
       const before = (query: Knex.QueryBuilder) => query.where('hour', '<', time)

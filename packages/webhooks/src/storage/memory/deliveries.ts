@@ -145,7 +145,7 @@ export function memoryDeliveries(
         .filter(({ id }) => after === null || id > after[0])
         .sort(byId)
         .slice(0, limit)
-        .map(({ id, eventType, createdAt }) => ({ id, eventType, createdAt })),
+        .map(({ id, messageId, eventType, createdAt }) => ({ id, messageId, eventType, createdAt })),
     countSetAside: async (query, limit) => Math.min(setAside(query).length, limit),
     lastId: async (tenantId, endpointId) => {
       const own = [...rows.values()].filter(
