@@ -439,6 +439,38 @@ for (const target of await testDatabases()) {
   })
 }
 
+it('keeps the payload of what somebody has sent again before its message was locked', async () => {
+  const inner = memoryStorage()
+  let sendAgain = async () => {}
+  const storage: WebhooksStorage = {
+    ...inner,
+    run: (work, tx, options) =>
+      inner.run(
+        (stores, joined) => {
+          const ended: typeof stores.retention.ended = async (request) => {
+            const found = await stores.retention.ended(request)
+            if (request.withPayload) await sendAgain()
+            return found
+          }
+          const deliveries = stores.deliveries
+          sendAgain = () => deliveries.updateAll(ids, { status: 'pending', endedAt: null })
+          return work({ ...stores, retention: { ...stores.retention, ended } }, joined)
+        },
+        tx,
+        options,
+      ),
+  }
+  const { webhooks, clock } = world({ storage, retention: { payloadsMs: day } })
+  const target = await receiver()
+  await webhooks.endpoints.create(scope, { url: target.url })
+  await webhooks.publish(keyCreated)
+  await webhooks.drain()
+  const ids = (await webhooks.deliveries.list(scope)).data.map(({ id }) => id)
+  clock.advance(2 * day)
+  expect(await webhooks.prune()).toMatchObject({ payloads: 0 })
+  expect(await webhooks.drain()).toMatchObject({ delivered: 1, canceled: 0 })
+})
+
 it('finds all that it looks for by an index', async () => {
   const sqlite = (await testDatabases()).find(({ name }) => name === 'sqlite')
   if (!sqlite) throw new Error('SQLite is always there')

@@ -14,7 +14,6 @@ import type { WebhooksStores } from '../storage/port.js'
 /** A claimed delivery with all that sending it takes. */
 export interface Job {
   delivery: StoredDelivery
-  claimedAt: number
   leaseToken: string
   leaseUntil: number
   /** Null if it was deleted. */
@@ -79,7 +78,6 @@ export function createEngine({ storage, runtime }: EngineDeps, timeoutMs: number
       if (lost.length > 0) await stores.deliveries.insertAttempts(lost)
       const jobs = deliveries.map((delivery) => ({
         delivery,
-        claimedAt: now,
         leaseToken: token,
         leaseUntil,
         endpoint: endpoints.get(delivery.endpointId) ?? null,

@@ -35,7 +35,7 @@ export interface PumpOptions extends PumpLimits {
  */
 const mostAhead = 16
 
-/** If most wait longer than this to be sent, in milliseconds, too much was claimed: another worker might have sent it. */
+/** If most of it waits longer than this to be sent, in milliseconds, too much is claimed: another worker might send it. */
 const longestWait = 500
 
 /** How much of payloads a worker holds at the most before it claims no more, in characters; one claim may go beyond. */
@@ -63,6 +63,10 @@ export class Pump {
   /** Of the payloads that were claimed last. */
   #usualSize = 0
   #ahead = 1
+  readonly #takenAt = new WeakMap<Job, number>()
+  /** How many were begun since something was written, and how many of them had waited long. */
+  #begun = 0
+  #begunLate = 0
   /** What ended. */
   readonly results: Results
 
@@ -159,17 +163,29 @@ export class Pump {
     }
     this.#waitingCount += jobs.length
     this.#held += jobs.length
-    for (const job of jobs) this.#weigh(job, 1)
+    const now = performance.now()
+    for (const job of jobs) {
+      this.#weigh(job, 1)
+      this.#takenAt.set(job, now)
+    }
     if (jobs.length > 0) this.#usualSize = jobs.reduce((sum, job) => sum + sizeOf(job), 0) / jobs.length
     this.#fill()
   }
 
   #note(results: readonly Result[], counts: FinishCounts): void {
     this.#letGo(results)
-    const tooMany = results.filter(waitedLong).length > results.length / 2
-    this.#ahead = tooMany ? Math.max(1, this.#ahead / 2) : Math.min(mostAhead, this.#ahead * 2)
+    this.#pace()
     for (const kind of Object.keys(counts) as (keyof FinishCounts)[]) this.counts[kind] += counts[kind]
     this.#options.onFinished(results)
+  }
+
+  /** Once for all that is written one by one. */
+  #pace(): void {
+    if (this.#begun === 0) return
+    const isTooMuch = this.#begunLate > this.#begun / 2
+    this.#ahead = isTooMuch ? Math.max(1, this.#ahead / 2) : Math.min(mostAhead, this.#ahead * 2)
+    this.#begun = 0
+    this.#begunLate = 0
   }
 
   /** They are written down, or given up on. */
@@ -237,6 +253,8 @@ export class Pump {
     const { attempting, sender, logger, onEnd } = this.#options
     const { endpointId, tenantId } = job.delivery
     const place = this.#places.begin(endpointId, tenantId)
+    this.#begun++
+    if (place.since - (this.#takenAt.get(job) ?? place.since) > longestWait) this.#begunLate++
     try {
       this.results.add(await attempting(job, sender))
     } catch (error) {
@@ -249,10 +267,6 @@ export class Pump {
       onEnd()
     }
   }
-}
-
-function waitedLong({ job, attempt }: Result): boolean {
-  return attempt !== null && attempt.startedAt - job.claimedAt > longestWait
 }
 
 const sizeOf = ({ message }: Job): number => message?.body?.length ?? 0

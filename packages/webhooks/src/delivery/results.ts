@@ -36,6 +36,7 @@ export class Results {
   #again: Result[] = []
   /** Those that the last flush could not write. */
   #refused: readonly Result[] = []
+  #mayHelp = true
 
   constructor(parts: ResultsParts) {
     this.#parts = parts
@@ -68,6 +69,7 @@ export class Results {
     const left = new Set(results)
     try {
       await this.#write(results, isAgain ? lockTimeout.one : lockTimeout.many)
+      this.#mayHelp = true
     } catch (error) {
       try {
         const failed = results.length > 1 ? await this.#oneByOne(left) : new Map([[results[0] as Result, error]])
@@ -89,17 +91,21 @@ export class Results {
 
   /** Whether more ends than one writer can write. */
   get isPilingUp(): boolean {
-    return this.#ended.length >= helpAt
+    return this.#mayHelp && this.#ended.length >= helpAt
   }
 
-  /** Writes some beside a `flush` under way. When that fails, they are left to the next flush. */
+  /**
+   * Writes some beside a `flush` under way. When that fails, it is left to flushes, which find out what it failed at, until
+   * one of them has succeeded.
+   */
   async help(): Promise<void> {
     const results = this.#ended.splice(0, maxFlush)
     try {
       await this.#write(results, lockTimeout.many)
-    } catch (error) {
+    } catch {
       this.#ended.push(...results)
-      throw error
+      this.#mayHelp = false
+      this.#parts.onEnd()
     }
   }
 

@@ -49,7 +49,9 @@ export const removeMessages: StepWork = async (stores, cursor, before) => {
 export const forgetPayloads: StepWork = async (stores, cursor, before) => {
   const { ids, next } = await nextEnded(stores, { after: cursor, before, withPayload: true })
   if (ids.length === 0) return { done: {}, next }
-  return { done: { payloads: await stores.retention.forgetPayloads(ids) }, next }
+  // Somebody may have had one sent again before its message was locked; nobody can since.
+  const still = await stores.retention.endedAmong(ids, before)
+  return { done: { payloads: await stores.retention.forgetPayloads(still) }, next }
 }
 
 /** Gives up dead letters and held deliveries that nobody has cared for, and tells of each. */

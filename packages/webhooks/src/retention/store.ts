@@ -30,6 +30,8 @@ export interface SetAsideRequest extends OldRequest {
 export interface RetentionStore {
   /** Looks at the next messages in the order of their ids. */
   ended(request: EndedRequest): Promise<Ended>
+  /** Those of these messages, which are locked, of which all has ended before then. */
+  endedAmong(messageIds: readonly string[], before: number): Promise<string[]>
   /**
    * Looks at the next messages in the order of their ids, for what was set aside of them before then: dead letters by
    * their end, held deliveries by when they were due. `last` is the last message that was looked at, or null. No locks.

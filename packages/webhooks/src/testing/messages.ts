@@ -148,6 +148,8 @@ export const messageCases: readonly ContractCase<WebhooksStorage>[] = [
     await storage.run(async ({ retention, messages, deliveries }) => {
       const request = { after: '', limit: 9, before: 100, withPayload: false }
       assert.deepEqual(await retention.ended(request), { messageIds: ['msg_1', 'msg_6'], last: 'msg_6' })
+      const some = ['msg_1', 'msg_2', 'msg_3', 'msg_4', 'msg_5', 'msg_6', 'msg_9']
+      assert.deepEqual((await retention.endedAmong(some, 100)).sort(), ['msg_1', 'msg_6'])
       const withPayload = { ...request, withPayload: true }
       assert.deepEqual(await retention.ended(withPayload), { messageIds: ['msg_1'], last: 'msg_6' })
       assert.deepEqual(await retention.ended({ ...request, limit: 2 }), { messageIds: ['msg_1'], last: 'msg_2' })

@@ -3,7 +3,7 @@ import { type Dialect, dialectOf } from '@org/core/knex'
 import type { Knex } from 'knex'
 import { rowsOf } from './rows.js'
 
-/** Of so many tenants a worker looks for one that nobody else is fanning out: the longest waiting, on MySQL the first by name. */
+/** Among the oldest of so many tenants a worker looks for one that nobody else is fanning out. */
 const maxTenants = 200
 
 /** The ids of each tenant's oldest, the oldest first. Steps from tenant to tenant, however many wait of each. */
@@ -17,15 +17,14 @@ export async function oldestToFanOut(db: Knex, name: string): Promise<string[]> 
 /** A statement for each tenant: MariaDB takes no index for what is beyond a row of another table. */
 async function stepsOnMysql(db: Knex, name: string): Promise<string[]> {
   const ids: string[] = []
-  for (let after = ''; ids.length < maxTenants; ) {
+  for (let after = ''; ; ) {
     const sql = `select tenant_id as tenant, id from ${name} force index (${name}_fan_out)
       where fanning = 1 and tenant_id > ? order by tenant_id, id limit 1`
     const [next] = rowsOf<{ tenant: string; id: string }>(db, await db.raw(sql, [after]))
-    if (!next) break
+    if (!next) return ids.sort().slice(0, maxTenants)
     ids.push(next.id)
     after = next.tenant
   }
-  return ids.sort()
 }
 
 const waiting = 'fan_out_after is not null'

@@ -38,10 +38,12 @@ export function knexMessages(db: Knex, prefix: string): MessageStore {
   const published = new KnexTable<PublishedRow>(db, `${prefix}messages`, publishedColumns)
   const sent = new KnexTable<SentMessage>(db, `${prefix}messages`, sentColumns)
   const sqlite = dialectOf(db) === 'sqlite'
-  /** Still to be fanned out, by the index over such. */
+  /** Still to be fanned out. MariaDB might go through all that was ever published to the tenant. */
   const waiting = (query: Knex.QueryBuilder, tenantId: string) =>
     dialectOf(db) === 'mysql'
-      ? query.where({ fanning: 1, tenant_id: tenantId })
+      ? query
+          .from(db.raw('?? force index (??)', [table.name, `${table.name}_fan_out`]))
+          .where({ fanning: 1, tenant_id: tenantId })
       : query.where('tenant_id', tenantId).whereNotNull('fan_out_after')
   return {
     async insertOrFind(message) {

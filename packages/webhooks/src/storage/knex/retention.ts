@@ -31,6 +31,14 @@ export function knexRetention(db: Knex, prefix: string): RetentionStore {
     return (young < 0 ? rows : rows.slice(0, young)).map(({ id }) => id)
   }
 
+  function endedOf(messageIds: readonly string[], before: number): Knex.QueryBuilder {
+    const stays = `select 1 from ${deliveries} d where d.message_id = ${messages}.id and (d.ended_at is null
+      or d.ended_at >= ? or d.lease_until >= ? or d.status in ('pending', 'held', 'dead_letter'))`
+    return whereAmong(db(messages), 'id', messageIds)
+      .whereNull('fan_out_after')
+      .whereRaw(`not exists (${stays})`, [before, before])
+  }
+
   async function remove(table: string, column: string, ids: readonly string[]): Promise<number> {
     let removed = 0
     for (const chunk of chunksOf(ids)) removed += await whereAmong(db(table), column, chunk).delete()
@@ -42,16 +50,12 @@ export function knexRetention(db: Knex, prefix: string): RetentionStore {
       const old = await oldest(messages, request)
       const last = old.at(-1) ?? null
       if (last === null) return { messageIds: [], last }
-      const stays = `select 1 from ${deliveries} d where d.message_id = ${messages}.id and (d.ended_at is null
-        or d.ended_at >= ? or d.lease_until >= ? or d.status in ('pending', 'held', 'dead_letter'))`
-      const query = whereAmong(db(messages), 'id', old)
-        .whereNull('fan_out_after')
-        .whereRaw(`not exists (${stays})`, [request.before, request.before])
-        .orderBy('id')
-        .select('id')
+      const query = endedOf(old, request.before).orderBy('id').select('id')
       if (request.withPayload) query.whereNotNull('body')
       return { messageIds: await idsOf(dialectOf(db) === 'sqlite' ? query : query.forUpdate().skipLocked()), last }
     },
+
+    endedAmong: (messageIds, before) => idsOf(endedOf(messageIds, before).select('id')),
 
     async setAside(request) {
       const { before, rows } = request

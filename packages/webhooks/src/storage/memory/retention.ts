@@ -21,19 +21,21 @@ export function memoryRetention(rows: PrunedRows, tx: MemoryTransaction): Retent
     const wanted = new Set(messageIds)
     return [...rows.deliveries.values()].filter((row) => wanted.has(row.messageId))
   }
+  const endedAmong = (messageIds: readonly string[], before: number) => {
+    const kept = new Set(
+      deliveriesOf(messageIds)
+        .filter((row) => !hasEnded(row, before))
+        .map(({ messageId }) => messageId),
+    )
+    return messageIds.filter((id) => !kept.has(id) && rows.messages.get(id)?.fanOutAfter === null)
+  }
   return {
     async ended({ after, limit, before, withPayload }) {
       const old = oldest(rows.messages, { after, limit, before })
-      const kept = new Set(
-        deliveriesOf(old.map(({ id }) => id))
-          .filter((row) => !hasEnded(row, before))
-          .map(({ messageId }) => messageId),
-      )
-      const gone = old.filter(
-        ({ id, fanOutAfter, body }) => fanOutAfter === null && !kept.has(id) && !(withPayload && body === null),
-      )
-      return { messageIds: gone.map(({ id }) => id), last: old.at(-1)?.id ?? null }
+      const wanted = old.filter(({ body }) => !(withPayload && body === null)).map(({ id }) => id)
+      return { messageIds: endedAmong(wanted, before), last: old.at(-1)?.id ?? null }
     },
+    endedAmong: async (messageIds, before) => endedAmong(messageIds, before),
     async setAside(request) {
       const old = oldest(rows.messages, request).map(({ id }) => id)
       const found = deliveriesOf(old).filter((row) => isForgotten(row, request.before))
